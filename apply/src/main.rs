@@ -1,0 +1,2 @@
+//! The dd-apply program.
+fn main() {}

@@ -1,0 +1,2 @@
+//! The dd-diff program.
+fn main() {}

@@ -1,0 +1,2 @@
+//! The dd-extract program.
+fn main() {}

@@ -1,0 +1,2 @@
+//! The dd-inspect program.
+fn main() {}

@@ -1,0 +1,2 @@
+//! The dd-pack program.
+fn main() {}
