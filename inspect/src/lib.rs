@@ -1,1 +1,6 @@
-//! dd-inspect.
+//! Finds the documents and layers of container images and writes them as records: the first stage of
+//! the pipeline, and the vocabulary of all of them.
+
+pub mod digest;
+pub mod failure;
+pub mod record;

@@ -1,0 +1,73 @@
+//! What the last stages say: the package that was written, the images that were rebuilt.
+
+use serde::{Deserialize, Serialize};
+
+use super::image::Exact;
+use crate::digest::{DiffId, Digest};
+
+/// `package`: a delta package that was written.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Package {
+    /// The file; `-` for stdout.
+    pub file: String,
+    /// Bytes in the file.
+    pub size: u64,
+    /// The digest of the file.
+    pub file_digest: Digest,
+    /// The digest of the artifact's manifest, which registries and signatures know it by.
+    pub manifest_digest: Digest,
+    /// The digests of the manifests or indexes that it rebuilds.
+    pub targets: Vec<Digest>,
+    /// The digests of the configurations that it rebuilds.
+    pub config_digests: Vec<Digest>,
+    /// Names that it suggests for them.
+    pub names: Vec<String>,
+    /// The layers that a base must have.
+    pub requires: Vec<DiffId>,
+    /// Memory that dd-apply needs, in bytes.
+    pub memory: u64,
+    /// Scratch space that dd-apply needs, in bytes.
+    pub scratch: u64,
+    /// Bytes that the targets have as files or blobs: what would travel without a delta.
+    pub target_size: u64,
+}
+
+/// One image that dd-apply rebuilt.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Rebuilt {
+    /// The digest of its manifest or index.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub manifest_digest: Option<Digest>,
+    /// The digest of its configuration.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub config_digest: Option<Digest>,
+    /// The names that it got.
+    pub names: Vec<String>,
+}
+
+/// `applied`: what dd-apply rebuilt and verified.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Applied {
+    /// The package, as given.
+    pub package: String,
+    /// Where the images went: `transport:reference`, a path, or `-`.
+    pub output: String,
+    /// How exact the result is.
+    pub exact: Exact,
+    /// The output is the target's own archive file, bit for bit.
+    pub file_exact: bool,
+    /// The digest of the file written, where one was.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub file_digest: Option<Digest>,
+    /// Bytes in the file written.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub size: Option<u64>,
+    /// The images.
+    pub images: Vec<Rebuilt>,
+    /// The references of the bases that were read.
+    pub bases: Vec<String>,
+    /// `match`, or `none` when nothing was expected (`--expect`).
+    pub expected: String,
+    /// The output already held the wanted bytes; nothing was written.
+    pub unchanged: bool,
+}
