@@ -4,3 +4,5 @@
 pub mod digest;
 pub mod failure;
 pub mod record;
+pub mod ndjson;
+pub mod range;
