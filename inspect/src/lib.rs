@@ -3,6 +3,9 @@
 
 pub mod digest;
 pub mod failure;
-pub mod record;
 pub mod ndjson;
+pub mod output;
 pub mod range;
+pub mod record;
+pub mod stage;
+pub mod store;

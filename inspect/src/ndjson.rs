@@ -61,8 +61,8 @@ struct Kind {
 
 /// The record kinds of this version; records of other kinds are foreign and only pass.
 const KNOWN: [&str; 12] = [
-    "archive", "member", "image", "manifest", "config", "layer", "blob", "entry", "change", "delta", "package",
-    "applied",
+    "archive", "member", "image", "manifest", "config", "layer", "blob", "entry", "change",
+    "delta", "package", "applied",
 ];
 
 /// The records of one or more whole streams, without their `stream` and `end`.
@@ -80,7 +80,10 @@ pub struct Input<R> {
 
 impl<R> fmt::Debug for Input<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Input").field("number", &self.number).field("streams", &self.streams).finish_non_exhaustive()
+        f.debug_struct("Input")
+            .field("number", &self.number)
+            .field("streams", &self.streams)
+            .finish_non_exhaustive()
     }
 }
 
@@ -92,8 +95,14 @@ impl<R: BufRead> Input<R> {
     pub fn new(reader: R) -> anyhow::Result<Self> {
         let config = NdjsonConfig::default().with_parse_rest(true);
         let engine = NdjsonEngine::with_config(config);
-        let mut input =
-            Self { reader, engine, number: 0, open: false, streams: Vec::new(), seen: HashSet::new() };
+        let mut input = Self {
+            reader,
+            engine,
+            number: 0,
+            open: false,
+            streams: Vec::new(),
+            seen: HashSet::new(),
+        };
         match input.read_line()? {
             None => fail!(Upstream, "the input is empty: the stage before it died or did not run"),
             Some(line) => {
@@ -190,7 +199,9 @@ impl<R: BufRead> Input<R> {
                 let hint = hint_for(&raw, &e);
                 fail!(Usage, "line {number} of the input is not a record: {e}"; "{hint}")
             }
-            None => fail!(Usage, "line {number} of the input is empty"; "jq needs -c to write one object a line"),
+            None => {
+                fail!(Usage, "line {number} of the input is empty"; "jq needs -c to write one object a line")
+            }
         }
     }
 
@@ -215,7 +226,11 @@ impl<R: BufRead> Input<R> {
             raw.extend_from_slice(&chunk[..taken]);
             self.reader.consume(newline.map_or(taken, |n| n + 1));
             if raw.len() > MAX_LINE_LEN {
-                fail!(Limit, "line {} of the input has more than {MAX_LINE_LEN} bytes", self.number + 1);
+                fail!(
+                    Limit,
+                    "line {} of the input has more than {MAX_LINE_LEN} bytes",
+                    self.number + 1
+                );
             }
             if newline.is_some() {
                 self.number += 1;
@@ -282,7 +297,10 @@ mod tests {
         assert_eq!(category(&format!("{STREAM}\n")), Category::Upstream);
         assert_eq!(category(&format!("{STREAM}\n{{\"type\":\"la")), Category::Upstream);
         assert_eq!(category(&format!("{STREAM}\n{STREAM}\n{END}\n")), Category::Upstream);
-        assert_eq!(category(&format!("{STREAM}\n{END}\n{{\"type\":\"layer\"}}\n")), Category::Usage);
+        assert_eq!(
+            category(&format!("{STREAM}\n{END}\n{{\"type\":\"layer\"}}\n")),
+            Category::Usage
+        );
     }
 
     #[test]
@@ -293,7 +311,10 @@ mod tests {
         assert!(failure.hint.unwrap().contains("jq needs -c"));
         assert_eq!(category("[]\n"), Category::Usage);
         assert_eq!(category("\n"), Category::Usage);
-        assert_eq!(category(&format!("{STREAM}\n{}\n", "x".repeat(MAX_LINE_LEN + 1))), Category::Limit);
+        assert_eq!(
+            category(&format!("{STREAM}\n{}\n", "x".repeat(MAX_LINE_LEN + 1))),
+            Category::Limit
+        );
     }
 
     #[test]

@@ -71,7 +71,8 @@ impl FileRange {
     /// # Errors
     /// It is absent, is no regular file, or cannot be opened.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
-        let path = std::path::absolute(path).with_context(|| format!("finding {}", path.display()))?;
+        let path =
+            std::path::absolute(path).with_context(|| format!("finding {}", path.display()))?;
         let file = File::open(&path).with_context(|| format!("opening {}", path.display()))?;
         let metadata = file.metadata().with_context(|| format!("reading {}", path.display()))?;
         if !metadata.is_file() {
@@ -150,7 +151,8 @@ impl FileRange {
     /// # Errors
     /// `base-changed` if not.
     pub fn check_unchanged(&self) -> anyhow::Result<()> {
-        let metadata = self.file.metadata().with_context(|| format!("reading {}", self.path.display()))?;
+        let metadata =
+            self.file.metadata().with_context(|| format!("reading {}", self.path.display()))?;
         if metadata.len() != self.file_size || mtime_ns(&metadata) != self.mtime_ns {
             fail!(BaseChanged, "{} changed while it was read", self.path.display(); "run the whole pipeline again");
         }
