@@ -5,6 +5,7 @@ pub mod digest;
 pub mod failure;
 pub mod ndjson;
 pub mod output;
+pub mod package;
 pub mod range;
 pub mod record;
 pub mod stage;
