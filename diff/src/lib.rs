@@ -1,1 +1,3 @@
-//! dd-diff.
+//! Encodes target layers as deltas against base layers.
+
+pub mod program;

@@ -1,0 +1,132 @@
+//! The registries of ids: what an op, a stream, a coder … is called in a payload.
+//!
+//! An id is given once and never changes its meaning; a later version adds ids. The head of a payload
+//! lists every id that it uses, so that a reader refuses what it does not know before any work.
+
+use dd_inspect::failure;
+use dd_inspect::failure::Failure;
+
+/// A group of ids with one meaning each (docs/delta-format.md, "Registries").
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Registry {
+    /// What an op does.
+    Op = 0,
+    /// How EDIT predicts.
+    Model = 1,
+    /// What GEN computes.
+    Generator = 2,
+    /// How a stream is coded.
+    Coder = 3,
+    /// What a stream holds.
+    Stream = 4,
+    /// What ENTER puts between the ops and their output.
+    Encoding = 5,
+}
+
+impl Registry {
+    /// The registry with this number.
+    pub const fn from_number(number: u64) -> Option<Self> {
+        Some(match number {
+            0 => Self::Op,
+            1 => Self::Model,
+            2 => Self::Generator,
+            3 => Self::Coder,
+            4 => Self::Stream,
+            5 => Self::Encoding,
+            _ => return None,
+        })
+    }
+
+    /// The word for one of its ids in messages.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Op => "op",
+            Self::Model => "model",
+            Self::Generator => "generator",
+            Self::Coder => "coder",
+            Self::Stream => "stream kind",
+            Self::Encoding => "encoding",
+        }
+    }
+}
+
+/// The error for an id that this version does not know.
+pub(crate) fn unknown(registry: &str, id: u64) -> Failure {
+    failure!(Unsupported, "the delta needs {registry} {id}, which this version does not know"; "use a newer dd-apply")
+}
+
+/// Ops (registry 0).
+pub mod op {
+    /// Bytes of a source.
+    pub const COPY: u8 = 0;
+    /// Bytes of a source, predicted by a model and corrected.
+    pub const EDIT: u8 = 1;
+    /// Bytes of the payload.
+    pub const LIT: u8 = 2;
+    /// Computed bytes.
+    pub const GEN: u8 = 3;
+    /// What follows goes through an encoding.
+    pub const ENTER: u8 = 4;
+    /// Ends the innermost ENTER.
+    pub const LEAVE: u8 = 5;
+}
+
+/// Models (registry 1).
+pub mod model {
+    /// The source's bytes as they are.
+    pub const BYTES: u64 = 0;
+}
+
+/// Generators (registry 2).
+pub mod generator {
+    /// Zero bytes.
+    pub const ZEROS: u64 = 0;
+    /// Padding of the entry before and header of the next entry of a tar, from columns.
+    pub const TAR_HEADER: u64 = 1;
+    /// The 64 lower-case hexadecimal digits of a digest slot.
+    pub const DIGEST_HEX: u64 = 2;
+}
+
+/// Coders (registry 3).
+pub mod coder {
+    /// The bytes themselves.
+    pub const STORED: u64 = 0;
+    /// A zstd frame.
+    pub const ZSTD: u64 = 1;
+    /// Runs of zeros and the bytes between them, each a zstd frame.
+    pub const SPARSE: u64 = 2;
+}
+
+/// Kinds of streams (registry 4).
+pub mod stream {
+    /// One byte an op: what it is.
+    pub const OPS: u64 = 0;
+    /// Lengths of COPY, EDIT, LIT and generated zeros.
+    pub const LENGTHS: u64 = 1;
+    /// Sources of COPY and EDIT.
+    pub const SOURCES: u64 = 2;
+    /// Offsets of COPY and EDIT against the predicted ones.
+    pub const OFFSETS: u64 = 3;
+    /// What else ops need.
+    pub const OPERANDS: u64 = 4;
+    /// Values of generators, column by column.
+    pub const COLUMNS: u64 = 5;
+    /// Literal bytes of text.
+    pub const TEXT: u64 = 6;
+    /// Literal bytes of machine code.
+    pub const CODE: u64 = 7;
+    /// Literal bytes of anything else.
+    pub const RAW: u64 = 8;
+    /// Differences between predicted and wanted bytes.
+    pub const CORRECTIONS: u64 = 9;
+    /// What encodings need beside their parameters.
+    pub const EXACT: u64 = 10;
+}
+
+/// Encodings (registry 5).
+pub mod encoding {
+    /// No change; the SHA-256 of the bytes goes into a digest slot.
+    pub const DIGEST: u64 = 0;
+    /// A raw deflate stream (RFC 1951) as zlib writes it.
+    pub const ZLIB: u64 = 1;
+}
