@@ -57,13 +57,38 @@ impl Sources for MemorySources {
     }
 }
 
-/// What a generator reads of the sources: base layers first, then kept objects that are complete.
+/// What ops read: a base layer by its place in the head, or a kept object by its place among them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Source {
+    /// An uncompressed base layer.
+    Base(u32),
+    /// Bytes that the payload made before.
+    Kept(u32),
+}
+
+impl Source {
+    /// The number that stands for it in a payload: twice the place, plus one for a kept object.
+    pub const fn number(self) -> u64 {
+        match self {
+            Self::Base(place) => place as u64 * 2,
+            Self::Kept(place) => place as u64 * 2 + 1,
+        }
+    }
+
+    /// The source with this number.
+    pub fn from_number(number: u64) -> Option<Self> {
+        let place = u32::try_from(number / 2).ok()?;
+        Some(if number % 2 == 0 { Self::Base(place) } else { Self::Kept(place) })
+    }
+}
+
+/// What a generator reads of the sources: base layers, and kept objects that are complete.
 pub trait SourceBytes {
-    /// The length in bytes of a source, or `None` where there is no such source.
-    fn len(&self, source: u64) -> Option<u64>;
+    /// The length in bytes of a source, or `None` where there is no such source now.
+    fn len(&self, source: Source) -> Option<u64>;
 
     /// Fills `buf` from `offset` on; a range outside of the source is an error.
-    fn read_at(&mut self, source: u64, offset: u64, buf: &mut [u8]) -> Result<(), Failure>;
+    fn read_at(&mut self, source: Source, offset: u64, buf: &mut [u8]) -> Result<(), Failure>;
 }
 
 /// What a generated tar header says of the content that follows it.
@@ -72,7 +97,7 @@ pub struct Entry {
     /// Length in bytes of the content, without padding: what an op of length "rest" gives.
     pub content_len: u64,
     /// Source and offset of the content of the base's entry, where the next COPY or EDIT is expected.
-    pub base: Option<(u64, u64)>,
+    pub base: Option<(Source, u64)>,
 }
 
 /// A generator that computes bytes from columns (GEN 1 and later ids; 0 and 2 are built in).

@@ -11,7 +11,7 @@ pub mod varint;
 
 pub use columns::{ColumnWriter, Columns};
 pub use hooks::{
-    Encoder, Encoders, Entry, Generator, Generators, MemorySources, Nothing, SourceBytes, Sources,
-    Tools,
+    Encoder, Encoders, Entry, Generator, Generators, MemorySources, Nothing, Source, SourceBytes,
+    Sources, Tools,
 };
 pub use limits::Limits;
