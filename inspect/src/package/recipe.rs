@@ -330,10 +330,10 @@ impl Recipe {
         for number in layers {
             let Some(layer) = self.layers.get(number as usize) else { continue };
             let Some(content) = layer.content.and_then(|n| self.content(n)) else { continue };
-            if layer.form.is_some() {
-                if let Some(digest) = layer.digest.filter(|digest| blobs.insert(*digest)) {
-                    needs.blobs.push(digest);
-                }
+            if layer.form.is_some()
+                && let Some(digest) = layer.digest.filter(|digest| blobs.insert(*digest))
+            {
+                needs.blobs.push(digest);
             }
             let mut open = vec![content];
             while let Some(content) = open.pop() {
