@@ -1,6 +1,7 @@
 //! Finds the documents and layers of container images and writes them as records: the first stage of
 //! the pipeline, and the vocabulary of all of them.
 
+pub mod child;
 pub mod digest;
 pub mod failure;
 pub mod ndjson;
