@@ -4,11 +4,26 @@
 //! blobs are, in this order: the recipe (JSON), the documents (raw bytes), and payloads (delta programs and
 //! the corrections of encodings). A blob's *number* is its place among the manifest's `layers`.
 
+mod check;
+mod members;
+mod reader;
 pub mod recipe;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod sample;
+mod source;
+mod verify;
 
+pub use reader::{BlobInfo, DocumentReader, Documents, MAX_DOCUMENT_LEN, Options, Reader};
 pub use recipe::{
     ConfigRef, Content, FileLayout, Form, Layer, Manifest, Means, Part, Range, Recipe, Target,
 };
+
+pub use source::{BlobReader, Kept, KeptReader};
+pub use verify::{Report, verify};
+
+/// The features of this release that a package may require (docs/package-format.md, "Features").
+pub const FEATURES: &[&str] = &[];
 
 /// `artifactType` of a package's manifest.
 pub const ARTIFACT_TYPE: &str = "application/vnd.docker-delta.package.v1";

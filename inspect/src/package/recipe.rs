@@ -3,7 +3,7 @@
 //! It names no path and no time. Blobs of the package are referred to by number, documents by their range in
 //! the documents blob, layers and contents by their place in the recipe's own lists.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -317,39 +317,28 @@ impl Recipe {
         self.contents.get(number as usize)
     }
 
-    /// The content with this diff_id, if it is made by the package (not by a base).
-    pub fn made(&self, diff_id: &DiffId) -> Option<&Content> {
-        self.contents.iter().find(|c| c.diff_id == *diff_id && c.payload.is_some())
-    }
-
     /// What a base must hold so that these layers can be rebuilt.
     pub fn needs(&self, layers: impl IntoIterator<Item = u32>) -> Needs {
+        let made = self.contents.iter().filter(|content| content.payload.is_some());
+        let made: HashMap<_, _> = made.map(|content| (content.diff_id, content)).collect();
         let mut needs = Needs::default();
-        let mut seen = HashSet::new();
-        let mut blobs = HashSet::new();
+        let (mut seen, mut blobs) = (HashSet::new(), HashSet::new());
         for number in layers {
             let Some(layer) = self.layers.get(number as usize) else { continue };
             let Some(content) = layer.content.and_then(|n| self.content(n)) else { continue };
-            if layer.form.is_some()
-                && let Some(digest) = layer.digest.filter(|digest| blobs.insert(*digest))
+            if let (Some(_), Some(digest)) = (layer.form, layer.digest)
+                && blobs.insert(digest)
             {
                 needs.blobs.push(digest);
             }
-            let mut open = vec![content];
-            while let Some(content) = open.pop() {
-                if !seen.insert(content.diff_id) {
+            let mut open = vec![content.diff_id];
+            while let Some(diff_id) = open.pop() {
+                if !seen.insert(diff_id) {
                     continue;
                 }
-                if content.payload.is_none() {
-                    needs.contents.push(content.diff_id);
-                    continue;
-                }
-                for source in &content.sources {
-                    match self.made(source) {
-                        Some(made) => open.push(made),
-                        None if seen.insert(*source) => needs.contents.push(*source),
-                        None => {}
-                    }
+                match made.get(&diff_id) {
+                    Some(content) => open.extend(content.sources.iter().rev()),
+                    None => needs.contents.push(diff_id),
                 }
             }
         }
