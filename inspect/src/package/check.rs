@@ -36,7 +36,7 @@ impl Recipe {
                 "use a release of dd-apply that reads it"),
             );
         }
-        if let Some(missing) = head.requires.iter().find(|f| !features.contains(&f.as_str())) {
+        if let Some(missing) = head.requires.iter().find(|f| !features.contains(f)) {
             let missing: String = missing.chars().take(100).collect();
             return Err(
                 failure!(Unsupported, "the package needs the feature {missing:?}, which this program lacks"; "use a newer release"),
@@ -259,7 +259,7 @@ mod tests {
     }
 
     fn parse(recipe: &Value) -> Result<Recipe, Failure> {
-        Recipe::parse(recipe.to_string().as_bytes(), &blobs(), &["known"])
+        Recipe::parse(recipe.to_string().as_bytes(), &blobs(), &["known".to_owned()])
     }
 
     #[test]

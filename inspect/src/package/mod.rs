@@ -23,7 +23,10 @@ pub use source::{BlobReader, Kept, KeptReader};
 pub use verify::{Report, verify};
 
 /// The features of this release that a package may require (docs/package-format.md, "Features").
-pub const FEATURES: &[&str] = &[];
+pub fn features() -> Vec<String> {
+    let zstd = format!("zstd-{}", zstd::zstd_safe::version_string());
+    vec!["program-1".to_owned(), "zlib".to_owned(), "preflate-0.7.6".to_owned(), zstd]
+}
 
 /// `artifactType` of a package's manifest.
 pub const ARTIFACT_TYPE: &str = "application/vnd.docker-delta.package.v1";

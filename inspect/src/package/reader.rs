@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::members::broken;
 use super::recipe::{MAX_RECIPE_LEN, MAX_SIZE, Range, Recipe};
 use super::source::{BlobReader, Kept, Kind, Source};
-use super::{ARTIFACT_TYPE, BlobKind, FEATURES};
+use super::{ARTIFACT_TYPE, BlobKind, features};
 use crate::digest::{Digest, hash_reader};
 use crate::fail;
 use crate::range::ReadAt;
@@ -28,13 +28,13 @@ pub struct Options {
     /// Bytes of blobs that may lie in scratch files.
     pub spool_limit: u64,
     /// Features that the caller has; a package that requires another is refused.
-    pub features: Vec<&'static str>,
+    pub features: Vec<String>,
 }
 
 impl Default for Options {
     /// /var/tmp, 64 GiB, all features of this release.
     fn default() -> Self {
-        Self { scratch: "/var/tmp".into(), spool_limit: 64 << 30, features: FEATURES.to_vec() }
+        Self { scratch: "/var/tmp".into(), spool_limit: 64 << 30, features: features() }
     }
 }
 
