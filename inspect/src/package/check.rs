@@ -28,7 +28,7 @@ impl Recipe {
     /// # Errors
     /// `unsupported`, naming it, for a version or a feature (not in `features`) that this program does not know;
     /// `package-corrupt` for everything else.
-    pub fn parse(json: &[u8], blobs: &[BlobInfo], features: &[&str]) -> Result<Self, Failure> {
+    pub fn parse(json: &[u8], blobs: &[BlobInfo], features: &[String]) -> Result<Self, Failure> {
         let head: Head = serde_json::from_slice(json).map_err(not_a_recipe)?;
         if head.version != VERSION {
             return Err(
