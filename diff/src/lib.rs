@@ -1,3 +1,4 @@
 //! Encodes target layers as deltas against base layers.
 
+pub mod matching;
 pub mod program;

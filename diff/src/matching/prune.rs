@@ -1,0 +1,91 @@
+//! Leaves out the covers that cost more than they save.
+
+use super::Cover;
+
+/// Costs in sixteenths of a byte, as they come out after coding: averages over executables and text.
+mod cost {
+    /// A byte sent as a literal.
+    pub const LITERAL: isize = 9;
+    /// A cover's operation and position.
+    pub const COVER: isize = 5 * 16;
+    /// A byte that differs inside a cover.
+    pub const DIFFERENCE: isize = 20;
+}
+
+/// Joins neighbours of one alignment, then drops covers that do not pay and joins again what a
+/// dropped one had separated.
+pub(crate) fn prune(base: &[u8], target: &[u8], covers: Vec<Cover>) -> Vec<Cover> {
+    let mut kept: Vec<Cover> = Vec::with_capacity(covers.len());
+    for cover in covers {
+        if gain(base, target, &cover) < 0 {
+            continue;
+        }
+        match kept.last_mut() {
+            Some(last) if joins(base, target, last, &cover) => {
+                last.len = cover.target_end() - last.target;
+            }
+            _ => kept.push(cover),
+        }
+    }
+    kept
+}
+
+/// What a cover saves against literals.
+fn gain(base: &[u8], target: &[u8], cover: &Cover) -> isize {
+    let differing = differences(base, target, cover.base, cover.target, cover.len);
+    cost::LITERAL * cover.len as isize - cost::COVER - cost::DIFFERENCE * differing
+}
+
+/// Whether two covers follow one alignment and what lies between costs less as differences.
+fn joins(base: &[u8], target: &[u8], last: &Cover, next: &Cover) -> bool {
+    if next.base.checked_sub(last.base_end()) != Some(next.target - last.target_end()) {
+        return false;
+    }
+    let gap = next.target - last.target_end();
+    let differing = differences(base, target, last.base_end(), last.target_end(), gap);
+    cost::DIFFERENCE * differing <= cost::LITERAL * gap as isize + cost::COVER
+}
+
+fn differences(base: &[u8], target: &[u8], base_at: usize, target_at: usize, len: usize) -> isize {
+    let base = &base[base_at..base_at + len];
+    let target = &target[target_at..target_at + len];
+    base.iter().zip(target).filter(|(a, b)| a != b).count() as isize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cover(target: usize, base: usize, len: usize) -> Cover {
+        Cover { target, base, len }
+    }
+
+    #[test]
+    fn short_and_poor_covers_go() {
+        let base = [0; 100];
+        let mut target = [0; 100];
+        target[30..70].fill(1);
+        let poor = cover(20, 20, 60);
+        assert_eq!(
+            prune(&base, &target, vec![cover(0, 50, 8), poor, cover(80, 0, 20)]),
+            [cover(80, 0, 20)]
+        );
+    }
+
+    #[test]
+    fn one_alignment_is_one_cover() {
+        let base = [0; 100];
+        let mut target = [0; 100];
+        target[40..44].fill(1);
+        let parts = vec![cover(0, 0, 40), cover(44, 44, 56)];
+        assert_eq!(prune(&base, &target, parts), [cover(0, 0, 100)]);
+    }
+
+    #[test]
+    fn a_dropped_cover_no_longer_separates() {
+        let base = [0; 100];
+        let target = [0; 100];
+        let parts = vec![cover(0, 0, 40), cover(42, 90, 3), cover(50, 50, 50)];
+        assert_eq!(prune(&base, &target, parts), [cover(0, 0, 100)]);
+    }
+}
