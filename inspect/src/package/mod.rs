@@ -11,6 +11,7 @@ pub mod recipe;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod sample;
+mod show;
 mod source;
 mod verify;
 
@@ -19,8 +20,9 @@ pub use recipe::{
     ConfigRef, Content, FileLayout, Form, Layer, Manifest, Means, Part, Range, Recipe, Target,
 };
 
+pub use show::{describe, table};
 pub use source::{BlobReader, Kept, KeptReader};
-pub use verify::{Report, verify};
+pub use verify::{PROGRAM_START, Report, verify};
 
 /// The features of this release that a package may require (docs/package-format.md, "Features").
 pub fn features() -> Vec<String> {

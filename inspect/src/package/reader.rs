@@ -375,7 +375,7 @@ fn check_documents(recipe: &Recipe, documents: &Documents) -> anyhow::Result<()>
 mod tests {
     use std::io::Cursor;
 
-    use super::super::sample::{LAYER, Sample, tar_of};
+    use super::super::sample::{LAYER, PROGRAM, Sample, tar_of};
     use super::*;
     use crate::failure::{Category, classify};
 
@@ -383,10 +383,10 @@ mod tests {
         Reader::open(Cursor::new(bytes), &Options::default())
     }
 
-    fn text(mut input: impl Read) -> String {
-        let mut text = String::new();
-        input.read_to_string(&mut text).unwrap();
-        text
+    fn read(mut input: impl Read) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        input.read_to_end(&mut bytes).unwrap();
+        bytes
     }
 
     #[test]
@@ -406,7 +406,7 @@ mod tests {
                 let config = reader.recipe().targets[0].manifests[0].config.unwrap();
                 let bytes = reader.documents().read(config.document.unwrap()).unwrap();
                 assert_eq!(Digest::of(&bytes), config.digest);
-                assert_eq!(text(reader.blob(2).unwrap()), "program");
+                assert_eq!(read(reader.blob(2).unwrap()), PROGRAM);
                 reader.finish().unwrap();
             }
         }
@@ -415,12 +415,12 @@ mod tests {
     #[test]
     fn any_order_of_asking_works() {
         let mut reader = open(Sample::new().framed()).unwrap();
-        assert_eq!(text(reader.blob(3).unwrap()), "{}\n");
-        assert_eq!(text(reader.blob(2).unwrap()), "program");
+        assert_eq!(read(reader.blob(3).unwrap()), b"{}\n");
+        assert_eq!(read(reader.blob(2).unwrap()), PROGRAM);
         let mut reader = open(Sample::new().framed()).unwrap();
-        assert_eq!(text(reader.keep(2).unwrap().reader()), "program");
-        assert_eq!(text(reader.keep(2).unwrap().reader()), "program");
-        assert_eq!(text(reader.blob(2).unwrap()), "program");
+        assert_eq!(read(reader.keep(2).unwrap().reader()), PROGRAM);
+        assert_eq!(read(reader.keep(2).unwrap().reader()), PROGRAM);
+        assert_eq!(read(reader.blob(2).unwrap()), PROGRAM);
         let mut reader = open(Sample::new().framed()).unwrap();
         reader.want_only(&[3]);
         reader.blob(3).unwrap();
@@ -434,7 +434,7 @@ mod tests {
         sample.blobs[2].1 = vec![7; 5 << 20];
         let mut reader = open(sample.framed()).unwrap();
         reader.blob(3).unwrap();
-        assert_eq!(text(reader.blob(2).unwrap()).len(), 5 << 20);
+        assert_eq!(read(reader.blob(2).unwrap()).len(), 5 << 20);
         let options = Options { spool_limit: 1 << 20, ..Options::default() };
         let mut reader = Reader::open(Cursor::new(sample.framed()), &options).unwrap();
         let error = reader.blob(3).map(|_| ()).unwrap_err();

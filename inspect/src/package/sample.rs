@@ -12,6 +12,7 @@ pub(super) struct Sample {
     pub(super) blobs: Vec<(String, Vec<u8>)>,
 }
 
+pub(super) const PROGRAM: &[u8] = b"\x8fDDP\r\n\x1a\n\x01 program";
 pub(super) const LAYER: &[u8] = b"the uncompressed layer";
 
 impl Sample {
@@ -49,7 +50,7 @@ impl Sample {
             blobs: vec![
                 blob(BlobKind::Recipe, recipe.to_string().as_bytes()),
                 blob(BlobKind::Documents, &documents),
-                blob(BlobKind::Program, b"program"),
+                blob(BlobKind::Program, PROGRAM),
                 blob(BlobKind::Changes, b"{}\n"),
             ],
         }

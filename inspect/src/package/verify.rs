@@ -1,9 +1,12 @@
 //! Verifying a package without a base.
 
+use std::collections::HashSet;
 use std::io::{self, Read};
 
 use super::BlobKind;
+use super::members::broken;
 use super::reader::Reader;
+use crate::fail;
 
 /// What was verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,37 +17,46 @@ pub struct Report {
     pub bytes: u64,
 }
 
-/// Bytes of a program that [`verify`] hands to its caller.
-pub const PROGRAM_HEAD_LEN: u64 = 64 << 10;
+/// The first bytes of a delta program: its mark, and the version of its frame (docs/delta-format.md, "Head").
+pub const PROGRAM_START: [u8; 9] = *b"\x8fDDP\r\n\x1a\n\x01";
 
-/// Reads a whole package and checks every blob; `program` looks at the first bytes of each delta program.
+/// Reads a whole package and checks every blob: its size, its digest, and that a delta program begins as one that this
+/// release can read.
 ///
 /// # Errors
-/// `package-corrupt` for what does not verify, for a package that is cut off or has something after it;
-/// what `program` fails with.
-pub fn verify(
-    mut reader: Reader,
-    mut program: impl FnMut(&[u8]) -> anyhow::Result<()>,
-) -> anyhow::Result<Report> {
+/// `package-corrupt` for what does not verify, for a package that is cut off or has something after it; `unsupported`
+/// for a delta program of another version.
+pub fn verify(mut reader: Reader) -> anyhow::Result<Report> {
     let infos = reader.blobs().to_vec();
     let mut report = Report { blobs: 0, bytes: 0 };
+    let mut seen = HashSet::new();
     for (number, info) in (0_u32..).zip(&infos) {
         // Recipe and documents were verified when the package was opened.
-        let first = infos.iter().position(|other| other.digest == info.digest);
-        if number >= 2 && first == usize::try_from(number).ok() {
+        if seen.insert(info.digest) && number >= 2 {
             let mut blob = reader.blob(number)?;
-            if info.kind == Some(BlobKind::Program) {
-                let mut head = Vec::new();
-                (&mut blob).take(PROGRAM_HEAD_LEN).read_to_end(&mut head)?;
-                program(&head)?;
-            }
+            let mut start = Vec::new();
+            (&mut blob).take(PROGRAM_START.len() as u64).read_to_end(&mut start)?;
             io::copy(&mut blob, &mut io::sink())?;
+            if info.kind == Some(BlobKind::Program) {
+                check_program(&start)?;
+            }
         }
         report.blobs += 1;
         report.bytes += info.size;
     }
     reader.finish()?;
     Ok(report)
+}
+
+fn check_program(start: &[u8]) -> anyhow::Result<()> {
+    let (mark, version) = PROGRAM_START.split_at(8);
+    if !start.starts_with(mark) {
+        return Err(broken("a delta program in it does not begin as one").into());
+    }
+    if start.get(8..) != Some(version) {
+        fail!(Unsupported, "a delta program in the package has another version"; "use a newer release");
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -58,22 +70,27 @@ mod tests {
     use crate::failure::{Category, classify};
 
     fn check(bytes: Vec<u8>) -> anyhow::Result<Report> {
-        verify(Reader::open(Cursor::new(bytes), &Options::default())?, |_| Ok(()))
+        verify(Reader::open(Cursor::new(bytes), &Options::default())?)
     }
 
     #[test]
     fn counts_every_blob() {
         let sample = Sample::new();
-        let mut heads = Vec::new();
-        let reader = Reader::open(Cursor::new(sample.framed()), &Options::default()).unwrap();
-        let report = verify(reader, |head| {
-            heads.push(head.to_vec());
-            Ok(())
-        })
-        .unwrap();
+        let report = check(sample.framed()).unwrap();
         let bytes = sample.blobs.iter().map(|(_, bytes)| bytes.len() as u64).sum();
         assert_eq!(report, Report { blobs: sample.blobs.len() as u64, bytes });
-        assert_eq!(heads, [b"program".to_vec()]);
+    }
+
+    #[test]
+    fn programs_must_begin_as_such() {
+        for (start, category) in [
+            (&b"pro"[..], Category::PackageCorrupt),
+            (b"\x8fDDP\r\n\x1a\n\x02", Category::Unsupported),
+        ] {
+            let mut sample = Sample::new();
+            sample.blobs[2].1 = start.to_vec();
+            assert_eq!(classify(&check(sample.framed()).unwrap_err()).category, category);
+        }
     }
 
     #[test]

@@ -314,6 +314,14 @@ impl Stage {
         if self.table { self.writer.text(text) } else { Ok(()) }
     }
 
+    /// Stdout gets something else than records from here on: a package. Records go nowhere, no `end` and no
+    /// `error` follows.
+    pub fn release_stdout(&mut self) {
+        self.reporter.clear();
+        self.begun = true;
+        self.writer = RecordWriter::nowhere();
+    }
+
     fn begin(&mut self) -> anyhow::Result<()> {
         if self.begun {
             return Ok(());

@@ -37,6 +37,10 @@ impl RecordWriter {
         }
     }
 
+    pub(super) fn nowhere() -> Self {
+        Self { sink: Sink::Committed }
+    }
+
     pub(super) fn file(path: &Path) -> anyhow::Result<Self> {
         let file = OutputFile::create(path, Existing::Replace)?;
         Ok(Self { sink: Sink::File(BufWriter::with_capacity(64 << 10, file)) })
