@@ -1,4 +1,5 @@
 //! Encodes target layers as deltas against base layers.
 
+pub mod headers;
 pub mod matching;
 pub mod program;

@@ -10,6 +10,7 @@ mod scan;
 use rayon::prelude::*;
 
 use index::Index;
+pub(crate) use index::common_prefix;
 
 /// A range of the target that resembles a range of the base.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
