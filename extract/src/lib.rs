@@ -1,1 +1,4 @@
-//! dd-extract.
+//! Makes the uncompressed bytes of layers addressable, and finds how layers were compressed: the second stage of the
+//! pipeline.
+
+pub mod encoding;

@@ -1,0 +1,188 @@
+//! Reads compressed files by their content: gzip of any members, zstd of any frames, or neither.
+
+use std::fmt;
+use std::io::{self, BufRead, Read};
+
+use dd_inspect::failure;
+use dd_inspect::record::Compression;
+use zstd::stream::read::Decoder as ZstdDecoder;
+
+use super::gzip::{Damage, GzipReader};
+
+/// The first bytes of a Zstandard frame (RFC 8878, 3.1.1), little-endian 0xFD2FB528.
+const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+
+/// How a file is compressed, by its first four bytes.
+pub fn sniff(start: &[u8]) -> Compression {
+    match start {
+        [0x1f, 0x8b, 8, ..] => Compression::Gzip,
+        [a, b, c, d, ..] if [*a, *b, *c, *d] == ZSTD_MAGIC => Compression::Zstd,
+        // A skippable frame (RFC 8878, 3.1.2): 0x184D2A50 to 0x184D2A5F.
+        [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Compression::Zstd,
+        _ => Compression::None,
+    }
+}
+
+/// What decompressing may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes that may come out.
+    pub max_size: u64,
+    /// The logarithm of the longest zstd window: 27 (128 MiB) is what the format's own programs allow.
+    pub window_log: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { max_size: u64::MAX, window_log: 27 }
+    }
+}
+
+/// Reads the content of a file.
+///
+/// A damaged file gives its content as far as it goes; [`Decompressor::damage`] says what is wrong with it. More
+/// content than the limit is an error of category `limit`.
+pub struct Decompressor<'a, R: BufRead> {
+    inner: Inner<'a, R>,
+    compression: Compression,
+    left: u64,
+    limits: Limits,
+    damage: Option<Damage>,
+}
+
+enum Inner<'a, R: BufRead> {
+    Plain(R),
+    Gzip(GzipReader<R>),
+    Zstd(ZstdDecoder<'a, R>),
+}
+
+impl<R: BufRead> fmt::Debug for Decompressor<'_, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Decompressor")
+            .field("compression", &self.compression)
+            .field("damage", &self.damage)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<R: BufRead> Decompressor<'_, R> {
+    /// Reads a file that is compressed like this ([`sniff`]).
+    ///
+    /// # Errors
+    /// zstd cannot begin.
+    pub fn new(input: R, compression: Compression, limits: Limits) -> io::Result<Self> {
+        let inner = match compression {
+            Compression::None => Inner::Plain(input),
+            Compression::Gzip => Inner::Gzip(GzipReader::new(input)),
+            Compression::Zstd => {
+                let mut decoder = ZstdDecoder::with_buffer(input)?;
+                decoder.window_log_max(limits.window_log)?;
+                Inner::Zstd(decoder)
+            }
+        };
+        Ok(Self { inner, compression, left: limits.max_size, limits, damage: None })
+    }
+
+    /// How the file is compressed.
+    pub fn compression(&self) -> Compression {
+        self.compression
+    }
+
+    /// What was wrong with the file, once its end was reached.
+    pub fn damage(&self) -> Option<&Damage> {
+        match &self.inner {
+            Inner::Gzip(reader) => reader.damage(),
+            _ => self.damage.as_ref(),
+        }
+    }
+}
+
+impl<R: BufRead> Read for Decompressor<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = match &mut self.inner {
+            Inner::Plain(input) => input.read(buffer)?,
+            Inner::Gzip(reader) => reader.read(buffer)?,
+            Inner::Zstd(_) if self.damage.is_some() => 0,
+            Inner::Zstd(decoder) => match decoder.read(buffer) {
+                Ok(n) => n,
+                Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
+                    self.damage = Some(Damage::Truncated);
+                    0
+                }
+                // The library's own errors have no number of the system.
+                Err(e) if e.raw_os_error().is_none() && e.kind() == io::ErrorKind::Other => {
+                    self.damage = Some(Damage::Broken(e.to_string()));
+                    0
+                }
+                Err(e) => return Err(e),
+            },
+        };
+        self.left = self.left.checked_sub(n as u64).ok_or_else(|| {
+            let max = self.limits.max_size;
+            io::Error::other(failure!(Limit, "it has more than {max} bytes when uncompressed"; "make room in the store, or choose another with --store"))
+        })?;
+        Ok(n)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use dd_inspect::failure::{Category, classify};
+
+    fn read(file: &[u8], max_size: u64) -> io::Result<(Vec<u8>, Option<Damage>)> {
+        let limits = Limits { max_size, window_log: 20 };
+        let mut reader = Decompressor::new(file, sniff(file), limits)?;
+        let mut plain = Vec::new();
+        reader.read_to_end(&mut plain)?;
+        Ok((plain, reader.damage().cloned()))
+    }
+
+    fn gzip(plain: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut encoder = flate2::read::GzEncoder::new(plain, flate2::Compression::fast());
+        encoder.read_to_end(&mut out).unwrap();
+        out
+    }
+
+    #[test]
+    fn reads_by_content() {
+        let plain = b"content ".repeat(1000);
+        let frame = zstd::encode_all(&plain[..], 3).unwrap();
+        let skippable = [&[0x5a, 0x2a, 0x4d, 0x18, 3, 0, 0, 0][..], b"abc"].concat();
+        let files = [
+            plain.clone(),
+            gzip(&plain),
+            frame.clone(),
+            [&skippable[..], &frame].concat(),
+            [&frame[..], &skippable].concat(),
+        ];
+        for file in files {
+            assert_eq!(read(&file, 8000).unwrap(), (plain.clone(), None));
+        }
+        let two = [&frame[..], &frame].concat();
+        assert_eq!(read(&two, 16_000).unwrap().0.len(), 16_000);
+    }
+
+    #[test]
+    fn a_bomb_is_stopped() {
+        for file in [gzip(&[0; 100_000]), zstd::encode_all(&[0; 100_000][..], 3).unwrap()] {
+            let error = read(&file, 99_999).unwrap_err();
+            assert_eq!(classify(&error.into()).category, Category::Limit);
+        }
+    }
+
+    #[test]
+    fn damage_is_told() {
+        let frame = zstd::encode_all(&b"content ".repeat(1000)[..], 3).unwrap();
+        let cut = read(&frame[..frame.len() - 1], 10_000).unwrap();
+        assert_eq!(cut.1, Some(Damage::Truncated));
+        let garbage = read(&[&frame[..], b"garbage"].concat(), 10_000).unwrap();
+        assert_eq!(garbage.0.len(), 8000);
+        assert!(matches!(garbage.1, Some(Damage::Broken(_))), "{garbage:?}");
+        // A window of 2^27 where 2^20 is allowed.
+        let wide = [0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x88, 1, 0, 0];
+        assert!(matches!(read(&wide, 10_000).unwrap().1, Some(Damage::Broken(_))));
+    }
+}

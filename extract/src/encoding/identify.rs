@@ -1,0 +1,270 @@
+//! Finds how compressed bytes follow from their content.
+//!
+//! Known encoders are tried on the first MiB; what fits is run over the whole and compared with the very bytes.
+//! Only what gave all of them is taken, so that nothing here is a guess.
+
+mod compare;
+mod deflate;
+
+use std::fmt;
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+
+use anyhow::Context;
+use dd_inspect::range::ReadAt;
+use dd_inspect::record::Compression;
+use tempfile::SpooledTempFile;
+
+use super::gzip::{GzipReader, Member};
+use super::zstd::ZstdParams;
+use super::{Deflate, Encoding, decompress, members, script_header, zstd};
+use compare::{RangeReader, encodes_to};
+use deflate::Method;
+
+/// Corrections held in memory up to this length, else in an unlinked file.
+const SPOOL_LEN: usize = 4 << 20;
+/// A header or tail longer than this stands in the corrections, not among the parameters.
+const MAX_INLINE_LEN: usize = 256;
+
+/// The stream of bytes that an encoding needs beside its parameters.
+pub enum Corrections {
+    /// None.
+    None,
+    /// The compressed bytes themselves ([`Encoding::Bytes`]).
+    Stored,
+    /// These, from the beginning of the file.
+    Script(SpooledTempFile),
+}
+
+impl fmt::Debug for Corrections {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "None",
+            Self::Stored => "Stored",
+            Self::Script(_) => "Script",
+        })
+    }
+}
+
+/// An encoding that gave the very bytes when it was run.
+#[derive(Debug)]
+pub struct Proven {
+    /// The encoding.
+    pub encoding: Encoding,
+    /// Its corrections.
+    pub corrections: Corrections,
+}
+
+impl Proven {
+    fn bytes() -> Self {
+        Self { encoding: Encoding::Bytes {}, corrections: Corrections::Stored }
+    }
+
+    fn script(encoding: Encoding, mut script: SpooledTempFile) -> io::Result<Self> {
+        script.seek(SeekFrom::Start(0))?;
+        Ok(Self { encoding, corrections: Corrections::Script(script) })
+    }
+}
+
+/// Finds how `compressed` follows from `plain`, which is its content.
+///
+/// It always succeeds: where nothing else gives the bytes, they are carried. Corrections that do not fit in memory go to
+/// unlinked files in `scratch_dir`.
+///
+/// # Errors
+/// What reading, or writing into `scratch_dir`, fails with.
+pub fn identify(
+    compressed: &dyn ReadAt,
+    plain: &dyn ReadAt,
+    scratch_dir: &Path,
+) -> anyhow::Result<Proven> {
+    let mut start = [0; 4];
+    let start_len = compressed.size().min(4) as usize;
+    compressed.read_exact_at(&mut start[..start_len], 0).context("reading a compressed layer")?;
+    let task = Task { compressed, plain, scratch_dir };
+    match decompress::sniff(&start[..start_len]) {
+        Compression::Gzip => task.gzip().context("finding how a gzip file was made"),
+        Compression::Zstd => task.zstd().context("finding how a zstd file was made"),
+        Compression::None => task.plain().context("comparing a layer with its content"),
+    }
+}
+
+struct Task<'a> {
+    compressed: &'a dyn ReadAt,
+    plain: &'a dyn ReadAt,
+    scratch_dir: &'a Path,
+}
+
+impl Task<'_> {
+    fn plain(&self) -> io::Result<Proven> {
+        let encoding = Encoding::Identity {};
+        let same = encodes_to(
+            &encoding,
+            io::empty(),
+            self.plain,
+            0..self.plain.size(),
+            self.compressed,
+            0,
+        )?;
+        Ok(if same == Some(self.compressed.size()) {
+            Proven { encoding, corrections: Corrections::None }
+        } else {
+            Proven::bytes()
+        })
+    }
+
+    fn gzip(&self) -> io::Result<Proven> {
+        if let Some(proven) = self.one_member()? {
+            return Ok(proven);
+        }
+        let file = RangeReader::new(self.compressed, 0..self.compressed.size());
+        let mut reader = GzipReader::new(BufReader::with_capacity(128 << 10, file));
+        let plain_len = io::copy(&mut reader, &mut io::sink())?;
+        let Some(members) = reader.members() else { return Ok(Proven::bytes()) };
+        let all = members.last().is_some_and(|last| last.plain.end == plain_len);
+        if !all || plain_len != self.plain.size() {
+            return Ok(Proven::bytes());
+        }
+        self.members(members)
+    }
+
+    /// The usual case without a look at the content: one member by zlib and nothing after it.
+    fn one_member(&self) -> io::Result<Option<Proven>> {
+        let size = self.compressed.size();
+        let mut file = RangeReader::new(self.compressed, 0..size);
+        let Some(header) = super::gzip::read_header(&mut file)? else { return Ok(None) };
+        let deflate = header.len() as u64..size.saturating_sub(8);
+        if header.len() > MAX_INLINE_LEN || deflate.is_empty() {
+            return Ok(None);
+        }
+        for params in self.zlib_candidates(&header, deflate, 0..self.plain.size())? {
+            let deflate = Deflate::Zlib(params);
+            let encoding = Encoding::Gzip { header: header.clone(), deflate, tail: Vec::new() };
+            let plain = 0..self.plain.size();
+            let end = encodes_to(&encoding, io::empty(), self.plain, plain, self.compressed, 0)?;
+            if end == Some(size) {
+                return Ok(Some(Proven { encoding, corrections: Corrections::None }));
+            }
+        }
+        Ok(None)
+    }
+
+    fn members(&self, members: &[Member]) -> io::Result<Proven> {
+        let mut script = tempfile::spooled_tempfile_in(SPOOL_LEN, self.scratch_dir);
+        let (mut chunk, mut last) = (0, None);
+        for member in members {
+            let method = self.method(member, last)?;
+            if let ([_], Some(method)) = (members, &method)
+                && let Some(proven) = self.simple(member, method)?
+            {
+                return Ok(proven);
+            }
+            let Some(method) = method else {
+                if members.len() == 1 {
+                    return Ok(Proven::bytes());
+                }
+                self.write_stored(&mut script, member)?;
+                continue;
+            };
+            chunk = chunk.max(method.chunk());
+            last = method.zlib().or(last);
+            script.write_all(&self.record(member, &method)?)?;
+        }
+        script.write_all(&[0])?;
+        let end = members.last().map_or(0, |member| member.deflate.end + 8);
+        let mut tail = RangeReader::new(self.compressed, end..self.compressed.size());
+        io::copy(&mut tail, &mut script)?;
+        if script.stream_position()? >= self.compressed.size() / 10 * 9 {
+            return Ok(Proven::bytes());
+        }
+        Proven::script(Encoding::GzipMembers { chunk }, script)
+    }
+
+    /// The form for one member, if its header, trailer and what follows are short and right.
+    fn simple(&self, member: &Member, method: &Method) -> io::Result<Option<Proven>> {
+        let header = self.bytes(member.header.start, member.header.end)?;
+        let end = member.deflate.end + 8;
+        let size = self.compressed.size();
+        if header.len() > MAX_INLINE_LEN
+            || size - end > MAX_INLINE_LEN as u64
+            || !member.trailer_right
+        {
+            return Ok(None);
+        }
+        let tail = self.bytes(end, size)?;
+        let (deflate, chunks) = method.clone().into_parts();
+        let encoding = Encoding::Gzip { header, deflate, tail };
+        let Some(chunks) = chunks else {
+            return Ok(Some(Proven { encoding, corrections: Corrections::None }));
+        };
+        let mut script = tempfile::spooled_tempfile_in(SPOOL_LEN, self.scratch_dir);
+        script.write_all(&chunks)?;
+        Proven::script(encoding, script).map(Some)
+    }
+
+    fn write_stored(&self, script: &mut SpooledTempFile, member: &Member) -> io::Result<()> {
+        let header = self.bytes(member.header.start, member.header.end)?;
+        let plain_len = member.plain.end - member.plain.start;
+        script.write_all(&script_header(&header, Some(plain_len)))?;
+        script.write_all(&[members::STORED])?;
+        let mut len = Vec::new();
+        super::varint::put(&mut len, member.deflate.end - member.deflate.start);
+        script.write_all(&len)?;
+        io::copy(&mut RangeReader::new(self.compressed, member.deflate.clone()), script)?;
+        script.write_all(&self.trailer(member)?)
+    }
+
+    fn bytes(&self, start: u64, end: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        RangeReader::new(self.compressed, start..end).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// How a script says the trailer.
+    fn trailer(&self, member: &Member) -> io::Result<Vec<u8>> {
+        if member.trailer_right {
+            return Ok(vec![0]);
+        }
+        Ok([&[1], &self.bytes(member.deflate.end, member.deflate.end + 8)?[..]].concat())
+    }
+
+    fn zstd(&self) -> io::Result<Proven> {
+        let size = self.compressed.size();
+        let start = self.bytes(0, size.min(6))?;
+        // RFC 8878, 3.1.1.1: the byte after the magic number describes the frame header.
+        let [0x28, 0xb5, 0x2f, 0xfd, descriptor, ..] = start[..] else {
+            return Ok(Proven::bytes());
+        };
+        let has_size = descriptor & 0xe0 != 0;
+        let params = |level| ZstdParams {
+            library: zstd::library().to_owned(),
+            level,
+            content_size: has_size.then_some(self.plain.size()),
+            checksum: descriptor & 4 != 0,
+        };
+        for level in [3, 19, 1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18] {
+            let encoding = Encoding::Zstd(params(level));
+            if !compare::begins(&encoding, self.plain, self.compressed)? {
+                continue;
+            }
+            let plain = 0..self.plain.size();
+            let end = encodes_to(&encoding, io::empty(), self.plain, plain, self.compressed, 0)?;
+            match end {
+                Some(end) if end == size => {
+                    return Ok(Proven { encoding, corrections: Corrections::None });
+                }
+                Some(end) if size - end <= size / 100 + (64 << 10) => {
+                    let mut tail = tempfile::spooled_tempfile_in(SPOOL_LEN, self.scratch_dir);
+                    io::copy(&mut RangeReader::new(self.compressed, end..size), &mut tail)?;
+                    return Proven::script(encoding, tail);
+                }
+                _ => {}
+            }
+        }
+        Ok(Proven::bytes())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -1,0 +1,347 @@
+//! Files of every shape: identified, encoded again in pieces, and compared.
+
+use std::io::{Read, Write};
+
+use flate2::{Compression as Level, GzBuilder};
+use proptest::prelude::*;
+
+use super::*;
+use crate::encoding::decompress::{Decompressor, Limits, sniff};
+use crate::encoding::zlib::{Deflater, ZlibParams};
+
+/// Text that compresses like a layer: lines that repeat with changes.
+pub(crate) fn text(len: usize) -> Vec<u8> {
+    let mut text = Vec::new();
+    let mut state = 7u64;
+    while text.len() < len {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let (a, b) = (state >> 60, (state >> 40) & 0xffff);
+        writeln!(text, "usr/lib/module{a}/file_{b:x}.py: import os; return {}", b * a).unwrap();
+    }
+    text.truncate(len);
+    text
+}
+
+/// A gzip member by zlib.
+fn zlib_member(plain: &[u8], level: u8, mem_level: u8) -> Vec<u8> {
+    let mut file = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3];
+    let mut deflater = Deflater::new(ZlibParams { level, mem_level }).unwrap();
+    deflater.write(plain, &mut file).unwrap();
+    deflater.finish(&mut file).unwrap();
+    let mut crc = flate2::Crc::new();
+    crc.update(plain);
+    file.extend(super::super::gzip::trailer_of(&crc));
+    file
+}
+
+/// A gzip member by an encoder that is none of the known ones.
+fn foreign_member(plain: &[u8]) -> Vec<u8> {
+    let mut encoder = GzBuilder::new().mtime(5).write(Vec::new(), Level::new(6));
+    encoder.write_all(plain).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn content(file: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::new();
+    Decompressor::new(file, sniff(file), Limits::default())
+        .unwrap()
+        .read_to_end(&mut plain)
+        .unwrap();
+    plain
+}
+
+/// Identifies a file and makes it again from its content in pieces; returns the encoding and the length of the corrections.
+fn round_trip(file: &[u8], piece_len: usize) -> (Encoding, usize) {
+    let plain = content(file);
+    let directory = tempfile::tempdir().unwrap();
+    let proven = identify(file_as(file), file_as(&plain), directory.path()).unwrap();
+    let encoding = Encoding::parse(&proven.encoding.to_value()).unwrap();
+    assert_eq!(encoding, proven.encoding);
+    let mut corrections = Vec::new();
+    match proven.corrections {
+        Corrections::None => {}
+        Corrections::Stored => corrections.extend_from_slice(file),
+        Corrections::Script(mut script) => {
+            script.read_to_end(&mut corrections).unwrap();
+        }
+    }
+    if encoding.needs_corrections() {
+        assert!(!corrections.is_empty());
+    }
+    let mut encoder = encoding.encoder(Vec::new(), &corrections[..]).unwrap();
+    for piece in plain.chunks(piece_len) {
+        encoder.write_all(piece).unwrap();
+    }
+    assert!(encoder.finish().unwrap() == file, "{encoding}");
+    (encoding, corrections.len())
+}
+
+fn file_as(bytes: &[u8]) -> &dyn ReadAt {
+    // `[u8]` has no size, and a reference to it is none of a `dyn`.
+    Box::leak(Box::new(bytes.to_vec()))
+}
+
+#[test]
+fn zlib_of_every_level() {
+    let plain = text(300_000);
+    for mem_level in [8, 9] {
+        for level in 0..=9 {
+            let (encoding, corrections) =
+                round_trip(&zlib_member(&plain, level, mem_level), 10_000);
+            assert!(
+                matches!(encoding, Encoding::Gzip { deflate: Deflate::Zlib(_), .. }),
+                "{level} {mem_level}: {encoding}"
+            );
+            assert_eq!(corrections, 0);
+        }
+    }
+}
+
+#[test]
+fn small_and_empty_contents() {
+    for plain in [&b""[..], b"a", b"abc", &[0; 5000]] {
+        let (encoding, _) = round_trip(&zlib_member(plain, 6, 8), 1);
+        assert!(matches!(encoding, Encoding::Gzip { .. }), "{encoding}");
+        round_trip(&foreign_member(plain), 1);
+    }
+}
+
+#[test]
+fn framing_is_kept() {
+    let plain = text(50_000);
+    let member = zlib_member(&plain, 9, 8);
+    let deflate = &member[10..];
+    let mut named = vec![0x1f, 0x8b, 8, 4 | 8 | 16 | 2, 1, 2, 3, 4, 2, 255];
+    named.extend_from_slice(b"\x03\x00xyzname\0comment\0\x01\x02");
+    named.extend_from_slice(deflate);
+    for tail in [&b""[..], &[0; 100], b"garbage"] {
+        let (encoding, corrections) = round_trip(&[&named[..], tail].concat(), 999);
+        assert_eq!(corrections, 0);
+        let Encoding::Gzip { header, tail: found, .. } = &encoding else { panic!("{encoding}") };
+        assert_eq!((header.len(), found.as_slice()), (10 + 5 + 5 + 8 + 2, tail));
+    }
+    let (encoding, corrections) = round_trip(&[&member[..], &[0; 10_000]].concat(), 999);
+    assert_eq!(
+        (encoding, corrections),
+        (Encoding::GzipMembers { chunk: 0 }, 10 + 1 + 3 + 3 + 1 + 1 + 10_000)
+    );
+}
+
+#[test]
+fn wrong_check_sums_are_kept() {
+    let mut file = zlib_member(&text(50_000), 6, 8);
+    let end = file.len();
+    file[end - 1] ^= 0x80;
+    let (encoding, corrections) = round_trip(&file, 999);
+    assert_eq!(encoding, Encoding::GzipMembers { chunk: 0 });
+    assert!(corrections < 40);
+}
+
+#[test]
+fn members_of_all_kinds() {
+    let plain = text(200_000);
+    let file = [
+        zlib_member(&plain, 1, 8),
+        zlib_member(b"", 6, 8),
+        foreign_member(&plain[..100_000]),
+        zlib_member(&plain[5..], 9, 9),
+        foreign_member(b"x"),
+    ]
+    .concat();
+    for piece_len in [1000, 1 << 20] {
+        let (encoding, corrections) = round_trip(&file, piece_len);
+        assert!(matches!(encoding, Encoding::GzipMembers { chunk: 1.. }), "{encoding}");
+        assert!(corrections < file.len() / 10, "{corrections} of {}", file.len());
+    }
+}
+
+#[test]
+fn a_foreign_encoder_needs_corrections() {
+    let file = foreign_member(&text(400_000));
+    let (encoding, corrections) = round_trip(&file, 12_345);
+    assert!(
+        matches!(encoding, Encoding::Gzip { deflate: Deflate::Preflate { .. }, .. }),
+        "{encoding}"
+    );
+    assert!(corrections < file.len() / 10, "{corrections} of {}", file.len());
+}
+
+/// Bytes in which an encoder finds next to nothing, so that levels do not differ.
+fn noise(len: usize) -> Vec<u8> {
+    let mut state = 1u64;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 40) as u8
+    };
+    std::iter::repeat_with(&mut next).take(len).collect()
+}
+
+#[test]
+fn a_level_that_differs_late_is_not_taken() {
+    // In zeros there is nothing to choose.
+    let plain = [vec![0; 2 << 20], text(400_000)].concat();
+    let mut file = zlib_member(&plain, 3, 8);
+    // "Compressed for speed": level 1 is tried first.
+    file[8] = 4;
+    let compressed = file_as(&file);
+    let task = Task { compressed, plain: file_as(&plain), scratch_dir: Path::new("/nowhere") };
+    let deflate = 10..file.len() as u64 - 8;
+    let likely = task.zlib_candidates(&file, deflate, 0..plain.len() as u64).unwrap();
+    assert_eq!(likely.first(), Some(&ZlibParams { level: 1, mem_level: 8 }));
+    let (encoding, _) = round_trip(&file, 100_000);
+    let expected = Deflate::Zlib(ZlibParams { level: 3, mem_level: 8 });
+    assert!(
+        matches!(&encoding, Encoding::Gzip { deflate, .. } if *deflate == expected),
+        "{encoding}"
+    );
+}
+
+#[test]
+fn a_stream_that_another_encoder_goes_on_with_comes_back() {
+    // Stored blocks are whole bytes, so another stream can follow them.
+    let first = noise(2 << 20);
+    let mut stream = Vec::new();
+    let mut deflater = Deflater::new(ZlibParams { level: 0, mem_level: 8 }).unwrap();
+    deflater.write(&first, &mut stream).unwrap();
+    let (mut position, mut covered) = (0, 0);
+    while let Some(head) = stream.get(position..position + 5) {
+        let len = usize::from(u16::from_le_bytes([head[1], head[2]]));
+        (position, covered) = (position + 5 + len, covered + len);
+    }
+    assert_eq!(position, stream.len());
+    let rest = text(400_000);
+    let mut encoder = flate2::read::DeflateEncoder::new(&rest[..], Level::new(6));
+    encoder.read_to_end(&mut stream).unwrap();
+    let plain = [&first[..covered], &rest].concat();
+    let mut file = zlib_member(&plain, 6, 8);
+    let trailer = file.split_off(file.len() - 8);
+    file.truncate(10);
+    file.extend(stream);
+    file.extend(trailer);
+    let (encoding, _) = round_trip(&file, 100_000);
+    assert!(!matches!(encoding, Encoding::Gzip { deflate: Deflate::Zlib(_), .. }), "{encoding}");
+}
+
+#[test]
+fn zstd_by_this_library() {
+    let plain = text(400_000);
+    for level in [1, 3, 9] {
+        for (size, checksum) in [(None, true), (Some(400_000), true), (None, false)] {
+            let mut encoder = ::zstd::stream::write::Encoder::new(Vec::new(), level).unwrap();
+            encoder.include_checksum(checksum).unwrap();
+            encoder.set_pledged_src_size(size).unwrap();
+            encoder.write_all(&plain).unwrap();
+            let file = encoder.finish().unwrap();
+            let (encoding, corrections) = round_trip(&file, 10_001);
+            assert!(matches!(encoding, Encoding::Zstd(_)), "{level} {size:?}: {encoding}");
+            assert_eq!(corrections, 0);
+            let skippable = [0x50, 0x2a, 0x4d, 0x18, 2, 0, 0, 0, 1, 2];
+            let (_, corrections) = round_trip(&[&file[..], &skippable].concat(), 10_001);
+            assert_eq!(corrections, skippable.len());
+        }
+    }
+}
+
+#[test]
+fn what_nothing_makes_is_carried() {
+    let plain = text(100_000);
+    let frames = [
+        ::zstd::encode_all(&plain[..50_000], 3).unwrap(),
+        ::zstd::encode_all(&plain[50_000..], 3).unwrap(),
+    ];
+    assert_eq!(round_trip(&frames.concat(), 1000).0, Encoding::Bytes {});
+    let mut cut = zlib_member(&plain, 6, 8);
+    cut.truncate(cut.len() / 2);
+    assert_eq!(round_trip(&cut, 1000).0, Encoding::Bytes {});
+    assert_eq!(round_trip(&plain, 1000).0, Encoding::Identity {});
+    assert_eq!(round_trip(&[], 1000).0, Encoding::Identity {});
+}
+
+#[test]
+fn hostile_scripts_fail() {
+    let members = |script: &[u8], plain: &[u8]| {
+        let encoding = Encoding::GzipMembers { chunk: 100 };
+        let mut encoder = encoding.encoder(Vec::new(), script.to_vec().leak() as &[u8])?;
+        encoder.write_all(plain)?;
+        encoder.finish().map(|out| out.len())
+    };
+    let mut long_chunk = vec![1, 0, members::PREFLATE];
+    crate::encoding::varint::put(&mut long_chunk, 101);
+    long_chunk.push(1);
+    let cases: [&[u8]; 8] = [
+        &[],
+        &[0],
+        &[1, 4, members::STORED, 0],
+        &[1, 4, members::STORED, 0, 2],
+        &[1, 4, 9],
+        &[1, 4, members::ZLIB, 77, 8],
+        &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1],
+        &long_chunk,
+    ];
+    for script in cases {
+        assert!(members(script, b"abc").is_err(), "{script:?}");
+    }
+    assert_eq!(members(&[1, 4, members::STORED, 1, 7, 0, 0, 9], b"abc").unwrap(), 1 + 8 + 1);
+}
+
+#[test]
+fn encodings_of_others_are_refused() {
+    let parse = |text: &str| Encoding::parse(&serde_json::from_str(text).unwrap());
+    let unknown = parse(r#"{"encoding":"gzip","header":"1f","deflate":"go-a","level":6}"#);
+    assert_eq!(unknown.unwrap_err().category, dd_inspect::failure::Category::Unsupported);
+    let library = parse(r#"{"encoding":"zstd","library":"1.0.0","level":3}"#).unwrap_err();
+    assert_eq!(library.category, dd_inspect::failure::Category::Unsupported);
+    for wrong in [
+        r#"{"encoding":"gzip","header":"xx","deflate":"zlib","level":6,"mem_level":8}"#,
+        r#"{"encoding":"gzip-members","chunk":99999999999}"#,
+        r#"{"level":6}"#,
+        "3",
+    ] {
+        let failure = parse(wrong).unwrap_err();
+        assert_eq!(failure.category, dd_inspect::failure::Category::PackageCorrupt, "{wrong}");
+    }
+}
+
+#[test]
+fn records_are_flat() {
+    let json = |encoding: Encoding| encoding.to_value().to_string();
+    assert_eq!(json(Encoding::Identity {}), r#"{"encoding":"identity"}"#);
+    let deflate = Deflate::Zlib(ZlibParams { level: 6, mem_level: 8 });
+    assert_eq!(
+        json(Encoding::Gzip { header: vec![0x1f, 0x8b], deflate, tail: vec![] }),
+        r#"{"encoding":"gzip","header":"1f8b","deflate":"zlib","level":6,"mem_level":8}"#
+    );
+    assert_eq!(
+        json(Encoding::Gzip {
+            header: vec![1],
+            deflate: Deflate::Preflate { chunk: 9 },
+            tail: vec![0]
+        }),
+        r#"{"encoding":"gzip","header":"01","deflate":"preflate-0.7.6","chunk":9,"tail":"00"}"#
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn any_file_of_members_comes_back(parts in prop::collection::vec((0usize..60_000, 0u8..=9, any::<bool>()), 0..4), tail in prop::collection::vec(any::<u8>(), 0..20), piece in 1usize..70_000) {
+        let plain = text(60_000);
+        let mut file = Vec::new();
+        for (len, level, foreign) in parts {
+            let plain = &plain[..len];
+            file.extend(if foreign { foreign_member(plain) } else { zlib_member(plain, level, 8) });
+        }
+        file.extend(tail);
+        round_trip(&file, piece);
+    }
+
+    #[test]
+    fn noise_in_corrections_is_an_error_or_other_bytes(noise in prop::collection::vec(any::<u8>(), 0..300)) {
+        let encoding = Encoding::Gzip { header: vec![], deflate: Deflate::Preflate { chunk: 4096 }, tail: vec![] };
+        let script: &[u8] = noise.leak();
+        if let Ok(mut encoder) = encoding.encoder(Vec::new(), script) {
+            let _ = encoder.write_all(&[b'x'; 5000]).and_then(|()| encoder.finish().map(drop));
+        }
+    }
+}
