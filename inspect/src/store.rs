@@ -111,6 +111,26 @@ impl Store {
         writer.commit(None)
     }
 
+    /// Makes a file of a helper program, in one of this store's temporary directories, an object: hashed, then renamed.
+    ///
+    /// # Errors
+    /// `digest-mismatch` if it does not have this digest; what reading and renaming fail with.
+    pub fn adopt(&self, file: &Path, digest: Digest) -> anyhow::Result<FileRange> {
+        let (found, _) = crate::digest::hash_reader(File::open(file)?)
+            .with_context(|| format!("reading {}", file.display()))?;
+        if found != digest {
+            fail!(DigestMismatch, "a fetched blob has digest {found}, {digest} was declared");
+        }
+        if let Some(there) = self.object(&digest) {
+            return Ok(there);
+        }
+        let path = self.object_path(&digest);
+        make_private(path.parent().unwrap_or(&self.root))
+            .and_then(|()| fs::rename(file, &path))
+            .with_context(|| format!("writing into the store {}", self.root.display()))?;
+        FileRange::open(&path)
+    }
+
     /// A fact that was noted about content: the text last given to [`Store::note`].
     pub fn noted(&self, kind: &str, about: &Digest) -> Option<String> {
         fs::read_to_string(self.root.join("notes").join(kind).join(about.hex())).ok()
