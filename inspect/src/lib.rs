@@ -3,6 +3,7 @@
 
 pub mod child;
 pub mod digest;
+pub mod elsewhere;
 pub mod failure;
 pub mod ndjson;
 pub mod output;

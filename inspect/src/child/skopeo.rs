@@ -131,6 +131,18 @@ impl Skopeo<'_> {
         Ok(helper)
     }
 
+    /// As [`Skopeo::command`], choosing `OS/ARCH[/VARIANT]` where the source is an index.
+    ///
+    /// # Errors
+    /// As [`Skopeo::command`].
+    pub fn command_for(&self, platform: &str, command: &str, side: Side) -> anyhow::Result<Helper> {
+        let parts = ["--override-os", "--override-arch", "--override-variant"]
+            .iter()
+            .zip(platform.split('/'));
+        // Global options may stand after the command as well.
+        Ok(self.command(command, side)?.args(parts.map(|(flag, part)| format!("{flag}={part}"))))
+    }
+
     /// Options that stand before the command.
     fn global(&self) -> Vec<OsString> {
         let options = self.options;
