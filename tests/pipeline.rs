@@ -1,1 +1,6 @@
 //! Whole pipelines through the real programs.
+
+mod crates;
+mod records;
+#[allow(dead_code, reason = "each test uses a part of it")]
+mod support;

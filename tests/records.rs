@@ -1,0 +1,79 @@
+//! docs/records.md and the programs say the same about every record.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use crate::support::strict::{TYPES, record};
+use crate::support::world::project;
+
+/// The records in the document: one a line in its `json` blocks.
+fn examples() -> Vec<String> {
+    let text = fs::read_to_string(project().join("docs/records.md")).expect("docs/records.md");
+    let mut blocks =
+        text.split("```json\n").skip(1).map(|block| block.split("```").next().unwrap_or_default());
+    let lines = blocks.by_ref().flat_map(str::lines);
+    lines.filter(|line| !line.is_empty()).map(str::to_owned).collect()
+}
+
+fn kind(line: &str) -> String {
+    let value: serde_json::Value = serde_json::from_str(line).expect("JSON");
+    value["type"].as_str().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn every_example_is_a_whole_record() {
+    for line in examples() {
+        record(&line).unwrap_or_else(|error| panic!("{error}"));
+    }
+}
+
+#[test]
+fn every_type_has_an_example() {
+    let shown: BTreeSet<_> = examples().iter().map(|line| kind(line)).collect();
+    let expected: BTreeSet<_> = TYPES.iter().map(|kind| (*kind).to_owned()).collect();
+    assert_eq!(shown, expected);
+}
+
+/// What the programs read and write again is the example: no field is unknown to them, none is lost.
+#[test]
+fn the_programs_know_every_field() {
+    use dd_inspect::record::Record;
+    fn again<T: serde::de::DeserializeOwned + Into<Record>>(line: &str) -> serde_json::Value {
+        let parsed: T =
+            serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        serde_json::to_value(parsed.into()).expect("a record")
+    }
+    for line in examples() {
+        let written = match kind(&line).as_str() {
+            "stream" => again::<dd_inspect::record::Stream>(&line),
+            "end" => again::<dd_inspect::record::End>(&line),
+            "error" => again::<dd_inspect::record::ErrorRecord>(&line),
+            "archive" => again::<dd_inspect::record::Archive>(&line),
+            "member" => again::<dd_inspect::record::Member>(&line),
+            "image" => again::<dd_inspect::record::Image>(&line),
+            "manifest" => again::<dd_inspect::record::Manifest>(&line),
+            "config" => again::<dd_inspect::record::Config>(&line),
+            "layer" => again::<dd_inspect::record::Layer>(&line),
+            "blob" => again::<dd_inspect::record::Blob>(&line),
+            "entry" => again::<dd_inspect::record::Entry>(&line),
+            "change" => again::<dd_inspect::record::Change>(&line),
+            "delta" => again::<dd_inspect::record::Delta>(&line),
+            "package" => again::<dd_inspect::record::Package>(&line),
+            "applied" => again::<dd_inspect::record::Applied>(&line),
+            _ => again::<dd_inspect::record::Progress>(&line),
+        };
+        let example: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+        assert_eq!(written, example);
+    }
+}
+
+#[test]
+fn a_wrong_field_is_seen() {
+    assert!(record(r#"{"type":"end","stage":"dd-diff"}"#).is_ok());
+    assert!(record(r#"{"type":"end","stage":"dd-diff","extra":1}"#).is_err());
+    assert!(record(r#"{"type":"end"}"#).is_err());
+    assert!(
+        record(r#"{"type":"progress","stage":"x","task":"","done":0,"total":9007199254740992}"#)
+            .is_err()
+    );
+}
