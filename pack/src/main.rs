@@ -1,2 +1,9 @@
 //! The dd-pack program.
-fn main() {}
+
+use std::process::ExitCode;
+
+use dd_pack::cli::Args;
+
+fn main() -> ExitCode {
+    dd_inspect::stage::run("dd-pack", |args: Args, stage| dd_pack::stage::run(args, stage))
+}

@@ -1,0 +1,110 @@
+//! `change` records: kept beside the package, or the costliest of them inside.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::Context;
+use dd_inspect::ndjson::Line;
+use dd_inspect::record::Change;
+
+use crate::output::Output;
+
+/// Changes that go into a package.
+const INSIDE: usize = 1000;
+/// Bytes of them.
+const INSIDE_LEN: usize = 256 << 10;
+
+/// Where changes go.
+#[derive(Debug)]
+pub struct Changes {
+    file: Option<Output>,
+    inside: bool,
+    /// The costliest ones: cost, then the earlier one first.
+    costliest: BinaryHeap<Reverse<(u64, Reverse<u64>, Vec<u8>)>>,
+}
+
+impl Changes {
+    /// Changes go to `file` and, the costliest, inside.
+    ///
+    /// # Errors
+    /// The file cannot be begun.
+    pub fn new(file: Option<&Path>, force: bool, inside: bool) -> anyhow::Result<Self> {
+        let file = file.map(|path| Output::create(path, force)).transpose()?;
+        Ok(Self { file, inside, costliest: BinaryHeap::new() })
+    }
+
+    /// Takes a `change` record.
+    ///
+    /// # Errors
+    /// It is not as expected; the file cannot be written.
+    pub fn take(&mut self, line: &Line) -> anyhow::Result<()> {
+        if let Some(file) = &mut self.file {
+            let written = file.write_all(&line.raw).and_then(|()| file.write_all(b"\n"));
+            written.context("writing changes")?;
+        }
+        if self.inside {
+            let change: Change = line.parse()?;
+            let cost = change.cost.unwrap_or(0);
+            self.costliest.push(Reverse((cost, Reverse(line.number), line.raw.clone())));
+            if self.costliest.len() > INSIDE {
+                self.costliest.pop();
+            }
+        }
+        Ok(())
+    }
+
+    /// The changes to put into the package: the costliest first.
+    pub fn inside(&mut self) -> Option<Vec<u8>> {
+        if !self.inside {
+            return None;
+        }
+        let mut list = Vec::new();
+        for Reverse((_, _, raw)) in std::mem::take(&mut self.costliest).into_sorted_vec() {
+            if list.len() + raw.len() < INSIDE_LEN {
+                list.extend_from_slice(&raw);
+                list.push(b'\n');
+            }
+        }
+        Some(list)
+    }
+
+    /// Makes the file appear.
+    ///
+    /// # Errors
+    /// As [`Output::commit`].
+    pub fn commit(self) -> anyhow::Result<()> {
+        self.file.map(Output::commit).transpose().map(drop)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn line(number: u64, cost: u64) -> Line {
+        let layer = dd_inspect::digest::DiffId::of(b"");
+        let raw = format!(
+            r#"{{"type":"change","layer":"{layer}","path":"p{number}","change":"added","size":1,"cost":{cost}}}"#
+        );
+        Line { number, kind: "change".to_owned(), raw: raw.into_bytes() }
+    }
+
+    #[test]
+    fn the_costliest_go_inside_and_all_beside() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("changes");
+        let mut changes = Changes::new(Some(&path), false, true).unwrap();
+        for n in 0..1500 {
+            changes.take(&line(n, n % 1400)).unwrap();
+        }
+        let inside = String::from_utf8(changes.inside().unwrap()).unwrap();
+        let first: Vec<_> = inside.lines().take(2).collect();
+        assert!(first[0].contains("\"p1399\"") && first[1].contains("\"p1398\""), "{first:?}");
+        assert_eq!(inside.lines().count(), 1000);
+        changes.commit().unwrap();
+        assert_eq!(std::fs::read_to_string(path).unwrap().lines().count(), 1500);
+    }
+}
