@@ -2,3 +2,4 @@
 //! pipeline.
 
 pub mod encoding;
+pub mod layer;
