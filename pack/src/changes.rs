@@ -16,13 +16,16 @@ const INSIDE: usize = 1000;
 /// Bytes of them.
 const INSIDE_LEN: usize = 256 << 10;
 
+/// A change by its cost, then the earlier one first.
+type Costly = (u64, Reverse<u64>, Vec<u8>);
+
 /// Where changes go.
 #[derive(Debug)]
 pub struct Changes {
     file: Option<Output>,
     inside: bool,
-    /// The costliest ones: cost, then the earlier one first.
-    costliest: BinaryHeap<Reverse<(u64, Reverse<u64>, Vec<u8>)>>,
+    /// The costliest ones, the cheapest of them on top.
+    costliest: BinaryHeap<Reverse<Costly>>,
 }
 
 impl Changes {

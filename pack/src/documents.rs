@@ -6,13 +6,12 @@ use std::io::{Read, Write};
 use anyhow::Context;
 use dd_inspect::digest::{Digest, Hasher};
 use dd_inspect::fail;
-use dd_inspect::package::{Part, Range};
+use dd_inspect::package::{BlobKind, Part, Range};
 use dd_inspect::range::FileRange;
 use dd_inspect::record::{Archive, Location};
 use dd_inspect::store::{ObjectWriter, Store};
 
 use crate::container::{Blob, Source};
-use dd_inspect::package::BlobKind;
 
 /// Bytes that are gathered in memory; more go to the store.
 const MAX_IN_MEMORY: usize = 16 << 20;
@@ -40,7 +39,7 @@ impl Documents {
     }
 
     /// Bytes gathered so far.
-    pub fn len(&self) -> u64 {
+    pub fn size(&self) -> u64 {
         self.hasher.len()
     }
 
@@ -61,12 +60,12 @@ impl Documents {
 
     /// Adds a range of a file.
     fn copy(&mut self, location: &Location) -> anyhow::Result<Range> {
-        let offset = self.len();
+        let offset = self.size();
         let mut input = FileRange::at(location)?;
         let mut buffer = vec![0; 64 << 10];
         loop {
             match input.read(&mut buffer).context("reading a document")? {
-                0 => return Ok(Range { offset, len: self.len() - offset }),
+                0 => return Ok(Range { offset, len: self.size() - offset }),
                 n => self.write(&buffer[..n])?,
             }
         }
@@ -101,7 +100,7 @@ impl Documents {
         let Some(size) = archive.tar.size() else {
             fail!(Usage, "the archive {} was not fetched", archive.key; "run dd-extract before dd-pack")
         };
-        let offset = self.len();
+        let offset = self.size();
         let mut skeleton =
             Skeleton { tar: archive.tar.clone(), offset, pieces: Vec::new(), parts: Vec::new() };
         let mut at = 0;

@@ -99,7 +99,7 @@ pub(crate) struct Coded {
 impl Planner<'_> {
     fn finish(mut self) -> anyhow::Result<Plan> {
         self.recipe.requires = self.features.into_iter().collect();
-        self.recipe.documents = self.documents.len();
+        self.recipe.documents = self.documents.size();
         let mut blobs = vec![self.documents.finish()?];
         blobs.append(&mut self.blobs);
         let subject = match &self.recipe.targets[..] {

@@ -22,6 +22,9 @@ pub enum Content<'a> {
     Link(&'a str),
 }
 
+/// Stored bytes, their encoding and its corrections.
+pub type Coded<'a> = (&'a [u8], serde_json::Value, Option<&'a [u8]>);
+
 pub struct World {
     pub directory: TempDir,
     pub records: Vec<Record>,
@@ -56,7 +59,6 @@ impl World {
     }
 
     /// The records as a stage reads them.
-    #[allow(dead_code, reason = "not every test binary runs the program")]
     pub fn stream(&self) -> Vec<u8> {
         let mut text = br#"{"type":"stream","version":1,"stage":"dd-diff","tool_version":"0.1.0","stages":[]}"#.to_vec();
         text.push(b'\n');
@@ -118,11 +120,7 @@ impl World {
     }
 
     /// A `blob` record of an uncompressed layer, and one of a compressed form if there is one.
-    pub fn blob(
-        &mut self,
-        content: &[u8],
-        coded: Option<(&[u8], serde_json::Value, Option<&[u8]>)>,
-    ) {
+    pub fn blob(&mut self, content: &[u8], coded: Option<Coded<'_>>) {
         let diff_id = DiffId::of(content);
         let location = self.file(&diff_id.hex(), content);
         let (stored, encoding, corrections) = match coded {

@@ -1,10 +1,9 @@
 //! From records to a package and back: what dd-pack writes, the reader reads, and the file follows from it.
-#![allow(clippy::unwrap_used, missing_docs)]
-
-mod support;
 
 use std::io::{Cursor, Read};
 
+use crate::support;
+use crate::support::{Content, PROGRAM, World};
 use dd_inspect::digest::{DiffId, Digest};
 use dd_inspect::failure::{Category, classify};
 use dd_inspect::package::{BlobKind, Form, Means, Options, Reader, Recipe, verify};
@@ -12,7 +11,6 @@ use dd_inspect::range::ReadAt;
 use dd_inspect::record::Record;
 use dd_pack::container::{Blob, Container};
 use dd_pack::plan::{Plan, PlanOptions, plan};
-use support::{Content, PROGRAM, World};
 
 const CONFIG: &[u8] = br#"{"os":"linux","rootfs":{"type":"layers"}}"#;
 
@@ -165,10 +163,10 @@ fn deltas_that_read_each_other_are_refused_and_targets_come_first() {
     let mut world = docker_archive();
     let other = DiffId::of(&long(3, 700));
     for record in &mut world.records {
-        if let Record::Delta(delta) = record {
-            if delta.means == "delta" {
-                delta.sources.push(other);
-            }
+        if let Record::Delta(delta) = record
+            && delta.means == "delta"
+        {
+            delta.sources.push(other);
         }
     }
     let (plan_, _) = pack(&world, PlanOptions::default());
@@ -176,10 +174,10 @@ fn deltas_that_read_each_other_are_refused_and_targets_come_first() {
     assert_eq!(sizes, [700, 3000, 5000], "what is read comes first");
     assert_eq!(plan_.recipe.all_needs().contents.len(), 2, "targets are no requirement");
     for record in &mut world.records {
-        if let Record::Delta(delta) = record {
-            if delta.layer == other {
-                delta.sources = vec![DiffId::of(&long(2, 3000))];
-            }
+        if let Record::Delta(delta) = record
+            && delta.layer == other
+        {
+            delta.sources = vec![DiffId::of(&long(2, 3000))];
         }
     }
     let error = plan(&world.gathered(), world.store(), PlanOptions::default()).unwrap_err();
