@@ -1,1 +1,3 @@
 //! dd-apply.
+
+pub mod elsewhere;
