@@ -69,7 +69,8 @@ impl Proven {
 /// Finds how `compressed` follows from `plain`, which is its content.
 ///
 /// It always succeeds: where nothing else gives the bytes, they are carried. Corrections that do not fit in memory go to
-/// unlinked files in `scratch_dir`.
+/// unlinked files in `scratch_dir`. Corrections of a deflate stream of more than `max_corrections` bytes are not
+/// taken: they are held in memory.
 ///
 /// # Errors
 /// What reading, or writing into `scratch_dir`, fails with.
@@ -77,11 +78,12 @@ pub fn identify(
     compressed: &dyn ReadAt,
     plain: &dyn ReadAt,
     scratch_dir: &Path,
+    max_corrections: u64,
 ) -> anyhow::Result<Proven> {
     let mut start = [0; 4];
     let start_len = compressed.size().min(4) as usize;
     compressed.read_exact_at(&mut start[..start_len], 0).context("reading a compressed layer")?;
-    let task = Task { compressed, plain, scratch_dir };
+    let task = Task { compressed, plain, scratch_dir, max_corrections };
     match decompress::sniff(&start[..start_len]) {
         Compression::Gzip => task.gzip().context("finding how a gzip file was made"),
         Compression::Zstd => task.zstd().context("finding how a zstd file was made"),
@@ -93,6 +95,7 @@ struct Task<'a> {
     compressed: &'a dyn ReadAt,
     plain: &'a dyn ReadAt,
     scratch_dir: &'a Path,
+    max_corrections: u64,
 }
 
 impl Task<'_> {

@@ -12,8 +12,6 @@ use crate::encoding::{Deflate, Encoding, members, script_header};
 
 /// Shorter streams are not worth the head of their corrections.
 const MIN_ANALYSED_LEN: u64 = 64;
-/// Bytes of corrections at most.
-const MAX_CORRECTIONS: u64 = 256 << 20;
 
 /// How a deflate stream was made.
 #[derive(Debug, Clone)]
@@ -72,7 +70,7 @@ impl Task<'_> {
             return Ok(None);
         }
         let stream = RangeReader::new(self.compressed, member.deflate.clone());
-        let limit = (len / 10 * 9).min(MAX_CORRECTIONS);
+        let limit = (len / 10 * 9).min(self.max_corrections);
         let Some(Analysis { chunks, chunk_plain: chunk }) = Analysis::of(stream, limit)? else {
             return Ok(None);
         };

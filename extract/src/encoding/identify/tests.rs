@@ -55,7 +55,7 @@ fn content(file: &[u8]) -> Vec<u8> {
 fn round_trip(file: &[u8], piece_len: usize) -> (Encoding, usize) {
     let plain = content(file);
     let directory = tempfile::tempdir().unwrap();
-    let proven = identify(file_as(file), file_as(&plain), directory.path()).unwrap();
+    let proven = identify(file_as(file), file_as(&plain), directory.path(), 1 << 30).unwrap();
     let encoding = Encoding::parse(&proven.encoding.to_value()).unwrap();
     assert_eq!(encoding, proven.encoding);
     let mut corrections = Vec::new();
@@ -185,7 +185,8 @@ fn a_level_that_differs_late_is_not_taken() {
     // "Compressed for speed": level 1 is tried first.
     file[8] = 4;
     let compressed = file_as(&file);
-    let task = Task { compressed, plain: file_as(&plain), scratch_dir: Path::new("/nowhere") };
+    let scratch_dir = Path::new("/nowhere");
+    let task = Task { compressed, plain: file_as(&plain), scratch_dir, max_corrections: 0 };
     let deflate = 10..file.len() as u64 - 8;
     let likely = task.zlib_candidates(&file, deflate, 0..plain.len() as u64).unwrap();
     assert_eq!(likely.first(), Some(&ZlibParams { level: 1, mem_level: 8 }));
