@@ -78,7 +78,7 @@ impl Source {
     /// The source with this number.
     pub fn from_number(number: u64) -> Option<Self> {
         let place = u32::try_from(number / 2).ok()?;
-        Some(if number % 2 == 0 { Self::Base(place) } else { Self::Kept(place) })
+        Some(if number.is_multiple_of(2) { Self::Base(place) } else { Self::Kept(place) })
     }
 }
 

@@ -14,6 +14,8 @@ pub const UNIT_OPS: u64 = 1 << 18;
 pub const CONTROL_LEN: u64 = 8 << 20;
 /// Coded bytes of a slice.
 pub const SLICE_LEN: u64 = 4 << 20;
+/// Raw bytes of runs and values of a sparse stream in one slice, together.
+pub const SPARSE_LEN: u64 = 8 << 20;
 /// Bytes of a dictionary.
 pub const DICTIONARY_LEN: u64 = 8 << 20;
 /// Largest window of a coder, as a power of two.

@@ -3,15 +3,35 @@
 //! A payload is a head and units of ops. Ops copy, correct, insert and compute bytes; their output goes
 //! through encodings into the layer or into kept objects, which later ops read like base layers.
 
+mod coder;
 pub mod columns;
+mod decoder;
+pub mod head;
 pub mod hooks;
 pub mod ids;
+mod input;
+mod kept;
 pub mod limits;
+mod meter;
+pub mod op;
+mod predict;
+mod streams;
+#[cfg(all(test, feature = "encode"))]
+#[allow(clippy::unwrap_used)]
+mod tests;
 pub mod varint;
+#[cfg(feature = "encode")]
+mod writer;
 
 pub use columns::{ColumnWriter, Columns};
+pub use decoder::Decoder;
+pub use head::{Head, KeptObject};
 pub use hooks::{
     Encoder, Encoders, Entry, Generator, Generators, MemorySources, Nothing, Source, SourceBytes,
     Sources, Tools,
 };
 pub use limits::Limits;
+pub use op::{Literal, Op};
+pub use streams::Range;
+#[cfg(feature = "encode")]
+pub use writer::{PayloadSummary, PayloadWriter, WriterOptions};

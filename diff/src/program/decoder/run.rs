@@ -1,0 +1,187 @@
+//! What each op does.
+
+use std::io::Read;
+
+use dd_inspect::failure;
+use dd_inspect::failure::Failure;
+
+use super::super::hooks::{Generator, Source, SourceBytes, Sources};
+use super::super::ids::stream;
+use super::super::input::out_of_range;
+use super::super::limits::GENERATED_LEN;
+use super::super::meter::{WORK_GENERATE, WORK_OP};
+use super::super::op::{Op, ids_of};
+use super::unit::{Output, Unit};
+use super::{CHUNK_LEN, Decoder, View};
+
+/// An op that still has bytes to give.
+#[derive(Debug)]
+pub(super) struct Active {
+    from: From,
+    left: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum From {
+    Copy { source: Source, offset: u64 },
+    Edit { source: Source, offset: u64 },
+    Stream(u64),
+    Zeros,
+}
+
+impl<R: Read, S: Sources> Decoder<R, S> {
+    pub(super) fn begin_op(&mut self, unit: &mut Unit, op: Op) -> Result<(), Failure> {
+        for (registry, id) in ids_of(&op).into_iter().flatten() {
+            if !self.head.lists(registry, id) {
+                let word = registry.word();
+                return Err(failure!(PackageCorrupt, "{word} {id} does not stand in the head"));
+            }
+        }
+        self.meter.work(WORK_OP)?;
+        unit.control.predictor.made(&op);
+        match op {
+            Op::Copy { source, offset, len } => {
+                self.activate(unit, From::Copy { source, offset }, len)
+            }
+            Op::Edit { model: 0, source, offset, len } => {
+                self.activate(unit, From::Edit { source, offset }, len)
+            }
+            Op::Edit { .. } => Err(out_of_range("a model")),
+            Op::Literal { kind, len } => self.activate(unit, From::Stream(kind.stream()), len),
+            Op::Zeros { len } => self.activate(unit, From::Zeros, len),
+            Op::DigestHex { slot } => self.digest_hex(unit, slot),
+            Op::Generate { generator } => self.generate(unit, generator),
+            Op::EnterDigest { slot } => self.enter_digest(unit, slot),
+            Op::Enter { encoding, params, exact_len, encoded_len } => {
+                let mut exact = vec![0; exact_len as usize];
+                if exact_len > 0 {
+                    self.fill(stream::EXACT, &mut exact)?;
+                }
+                self.enter_encoder(unit, encoding, &params, &exact, encoded_len)
+            }
+            Op::Leave => self.leave(unit),
+        }
+    }
+
+    /// Makes an op the one under way once its range is checked.
+    fn activate(&mut self, unit: &mut Unit, from: From, len: u64) -> Result<(), Failure> {
+        if let From::Copy { source, offset } | From::Edit { source, offset } = from {
+            self.view(0).check_range(source, offset, len)?;
+        }
+        self.meter.work(len)?;
+        unit.rest.produced(len);
+        unit.active = Some(Active { from, left: len });
+        Ok(())
+    }
+
+    /// Gives the next bytes of the op under way.
+    pub(super) fn produce(&mut self, unit: &mut Unit) -> Result<(), Failure> {
+        let Some(mut active) = unit.active.take() else { return Ok(()) };
+        let n = active.left.min(CHUNK_LEN as u64);
+        let mut chunk = std::mem::take(&mut self.chunk);
+        chunk.resize(n as usize, 0);
+        match &mut active.from {
+            From::Copy { source, offset } => {
+                self.view(u64::MAX).read_at(*source, *offset, &mut chunk)?;
+                *offset += n;
+            }
+            From::Edit { source, offset } => {
+                self.view(u64::MAX).read_at(*source, *offset, &mut chunk)?;
+                *offset += n;
+                let mut spare = std::mem::take(&mut self.spare);
+                let corrections = self.stream(stream::CORRECTIONS)?.as_mut();
+                corrections
+                    .ok_or_else(|| absent(stream::CORRECTIONS))?
+                    .add_to(&mut chunk, &mut spare)?;
+                self.spare = spare;
+            }
+            From::Stream(kind) => self.fill(*kind, &mut chunk)?,
+            From::Zeros => chunk.fill(0),
+        }
+        self.chunk = chunk;
+        active.left -= n;
+        if active.left > 0 {
+            unit.active = Some(active);
+        }
+        self.deliver(unit)
+    }
+
+    fn fill(&mut self, kind: u64, buf: &mut [u8]) -> Result<(), Failure> {
+        self.stream(kind)?.as_mut().ok_or_else(|| absent(kind))?.fill(buf)
+    }
+
+    fn digest_hex(&mut self, unit: &mut Unit, slot: u64) -> Result<(), Failure> {
+        let digest = usize::try_from(slot).ok().and_then(|slot| *self.slots.get(slot)?);
+        let digest =
+            digest.ok_or_else(|| failure!(PackageCorrupt, "digest slot {slot} is empty"))?;
+        self.chunk.clear();
+        for byte in digest {
+            let digit = |nibble: u8| b"0123456789abcdef"[usize::from(nibble & 15)];
+            self.chunk.extend([digit(byte >> 4), digit(byte)]);
+        }
+        self.generated(unit)
+    }
+
+    fn generate(&mut self, unit: &mut Unit, id: u64) -> Result<(), Failure> {
+        self.meter.work(WORK_GENERATE)?;
+        let mut chunk = std::mem::take(&mut self.chunk);
+        chunk.clear();
+        let tools = &self.tools;
+        let generators = match unit.output {
+            Output::Layer => &mut self.layer_generators,
+            Output::Kept(_) => &mut self.kept_generators,
+        };
+        let generator = open(generators, id, || tools.generators.open(id))?;
+        let mut view = View {
+            sources: &self.sources,
+            count: self.head.sources.len(),
+            kept: &self.kept,
+            meter: &mut self.meter,
+            free: WORK_GENERATE,
+        };
+        let entry = generator.generate(&mut unit.columns, &mut view, &mut chunk)?;
+        if chunk.len() > GENERATED_LEN {
+            return Err(out_of_range("the length of generated bytes"));
+        }
+        unit.control.predictor.skip(chunk.len() as u64);
+        self.chunk = chunk;
+        self.generated(unit)?;
+        if let Some(entry) = entry {
+            unit.control.predictor.entry(&entry);
+            unit.rest.entry(&entry);
+        }
+        Ok(())
+    }
+
+    /// Delivers a chunk that was computed.
+    fn generated(&mut self, unit: &mut Unit) -> Result<(), Failure> {
+        let len = self.chunk.len() as u64;
+        self.meter.work(len)?;
+        unit.rest.produced(len);
+        self.deliver(unit)
+    }
+}
+
+type Generators = Vec<(u64, Box<dyn Generator>)>;
+
+/// The generator with this id, opened at its first use.
+fn open(
+    generators: &mut Generators,
+    id: u64,
+    make: impl FnOnce() -> Option<Box<dyn Generator>>,
+) -> Result<&mut Box<dyn Generator>, Failure> {
+    let index = match generators.iter().position(|(known, _)| *known == id) {
+        Some(index) => index,
+        None => {
+            let made = make().ok_or_else(|| super::super::ids::unknown("generator", id))?;
+            generators.push((id, made));
+            generators.len() - 1
+        }
+    };
+    let found = generators.get_mut(index).map(|(_, generator)| generator);
+    found.ok_or_else(|| out_of_range("a generator"))
+}
+
+fn absent(kind: u64) -> Failure {
+    failure!(PackageCorrupt, "the slice has no stream of kind {kind}")
+}

@@ -1,0 +1,258 @@
+//! Units and slices: what stands before and between the ops.
+
+use std::io::Read;
+
+use dd_inspect::failure;
+use dd_inspect::failure::Failure;
+
+use super::super::columns::Columns;
+use super::super::hooks::Sources;
+use super::super::ids::{Registry, stream};
+use super::super::input::out_of_range;
+use super::super::limits::{CONTROL_LEN, PARAMS_LEN, SLICE_LEN, UNIT_OPS};
+use super::super::op::{ControlReader, ControlStreams, Rest};
+use super::super::streams::{Record, Stream};
+use super::run::Active;
+use super::stack::Frame;
+use super::{Decoder, SourceBytes, View};
+
+/// What a unit makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Output {
+    Layer,
+    Kept(u32),
+}
+
+/// A unit being run.
+pub(super) struct Unit {
+    pub(super) output: Output,
+    pub(super) control: ControlReader,
+    pub(super) columns: Columns,
+    pub(super) rest: Rest,
+    pub(super) frames: Vec<Frame>,
+    pub(super) active: Option<Active>,
+    ops_left: u64,
+    slice_ops_left: u64,
+    slices_left: u64,
+    /// Memory of control and columns, and of the slice's coded bytes.
+    held: u64,
+    slice_held: u64,
+}
+
+impl<R: Read, S: Sources> Decoder<R, S> {
+    pub(super) fn begin_unit(&mut self) -> Result<Unit, Failure> {
+        let number = self.units_read;
+        self.units_read += 1;
+        let output = self.begin_output(number)?;
+        for _ in 0..self.input.varint("the number of models", 16)? {
+            let id = self.input.varint("a model", u64::MAX)?;
+            let params_len = self.input.varint("the length of a model's parameters", PARAMS_LEN)?;
+            if params_len > 0 || !self.head.lists(Registry::Model, id) {
+                return Err(out_of_range("a model"));
+            }
+        }
+        let ops = self.input.varint("the number of ops", UNIT_OPS)?;
+        self.ops_read = self.ops_read.saturating_add(ops);
+        let slices = self.input.varint("the number of slices", ops)?;
+        if slices == 0 || self.ops_read > self.head.ops {
+            return Err(out_of_range("the number of ops"));
+        }
+        let (control, columns, held) = self.read_control()?;
+        Ok(Unit {
+            output,
+            control: ControlReader::new(control),
+            columns,
+            rest: Rest::default(),
+            frames: Vec::new(),
+            active: None,
+            ops_left: ops,
+            slice_ops_left: 0,
+            slices_left: slices,
+            held,
+            slice_held: 0,
+        })
+    }
+
+    fn begin_output(&mut self, number: u64) -> Result<Output, Failure> {
+        let kept_before = self.kept.in_memory();
+        self.kept.release_before(number);
+        self.meter.release(kept_before - self.kept.in_memory());
+        let output = match self.input.varint("the output of a unit", 1 << 32)? {
+            0 => Output::Layer,
+            place => Output::Kept((place - 1) as u32),
+        };
+        if self.making.is_some_and(|index| output != Output::Kept(index)) {
+            return Err(failure!(PackageCorrupt, "a kept object is not complete"));
+        }
+        if let Output::Kept(index) = output {
+            let kept_before = self.kept.in_memory();
+            self.kept.begin(index, number)?;
+            self.meter.hold(self.kept.in_memory() - kept_before)?;
+            if self.making != Some(index) {
+                self.kept_generators.clear();
+            }
+            self.making = Some(index);
+        }
+        Ok(output)
+    }
+
+    /// The control streams and columns of a unit, and the memory that they count as.
+    fn read_control(&mut self) -> Result<(ControlStreams, Columns, u64), Failure> {
+        let records =
+            Record::parse_all(&mut self.input, stream::OPS..=stream::COLUMNS, &self.head)?;
+        let mut streams = ControlStreams::default();
+        let mut columns = Columns::default();
+        let held = records.iter().fold(0u64, |sum, record| sum.saturating_add(record.raw_len));
+        let coded = records.iter().fold(0u64, |sum, record| sum.saturating_add(record.coded_len));
+        if held > CONTROL_LEN
+            || coded > CONTROL_LEN
+            || records.iter().any(|record| record.continued || !record.dictionary.is_empty())
+        {
+            return Err(out_of_range("the length of a unit's control"));
+        }
+        self.meter.hold(held)?;
+        self.meter.work(held)?;
+        for record in &records {
+            let transient = record.memory() + record.coded_len;
+            self.meter.hold(transient)?;
+            let mut coded = Vec::new();
+            self.input.bytes(record.coded_len, &mut coded)?;
+            let mut stream = Stream::fresh(record, &[])?;
+            let apart = stream.begin(coded, record.raw_len)?;
+            self.meter.hold(apart)?;
+            let mut raw = vec![0; record.raw_len as usize];
+            stream.fill(&mut raw)?;
+            stream.finish()?;
+            self.meter.release(transient + apart);
+            match streams.raw.get_mut(record.kind as usize) {
+                Some(place) => *place = raw,
+                None => columns = Columns::parse(raw)?,
+            }
+        }
+        Ok((streams, columns, held))
+    }
+
+    /// One step of a unit; false when it is finished.
+    pub(super) fn step_unit(&mut self, unit: &mut Unit) -> Result<bool, Failure> {
+        if unit.active.is_some() {
+            self.produce(unit)?;
+        } else if unit.slice_ops_left > 0 {
+            unit.slice_ops_left -= 1;
+            let op = unit.control.next(unit.rest.now())?;
+            self.begin_op(unit, op)?;
+        } else {
+            self.end_slice(unit)?;
+            if unit.slices_left == 0 {
+                self.end_unit(unit)?;
+                return Ok(false);
+            }
+            self.begin_slice(unit)?;
+        }
+        Ok(true)
+    }
+
+    fn end_unit(&mut self, unit: &Unit) -> Result<(), Failure> {
+        if unit.ops_left > 0 || !unit.control.is_used_up() || !unit.columns.is_used_up() {
+            return Err(failure!(PackageCorrupt, "the ops do not take all of the unit's control"));
+        }
+        if !unit.frames.is_empty() {
+            return Err(failure!(PackageCorrupt, "an encoding is not left"));
+        }
+        if matches!(unit.output, Output::Kept(index) if self.kept.is_complete(index)) {
+            self.making = None;
+            self.kept_generators.clear();
+        }
+        self.meter.release(unit.held);
+        Ok(())
+    }
+
+    fn begin_slice(&mut self, unit: &mut Unit) -> Result<(), Failure> {
+        let ops = self.input.varint("the number of ops of a slice", unit.ops_left)?;
+        if ops == 0 {
+            return Err(out_of_range("the number of ops of a slice"));
+        }
+        unit.slices_left -= 1;
+        unit.ops_left -= ops;
+        unit.slice_ops_left = ops;
+        let records = Record::parse_all(&mut self.input, stream::TEXT..=stream::EXACT, &self.head)?;
+        let coded = records.iter().fold(0u64, |sum, record| sum.saturating_add(record.coded_len));
+        if coded > SLICE_LEN {
+            return Err(out_of_range("the length of a slice"));
+        }
+        unit.slice_held = coded;
+        self.meter.hold(coded)?;
+        for record in &records {
+            let mut coded = Vec::new();
+            self.input.bytes(record.coded_len, &mut coded)?;
+            let mut stream = self.open_stream(record)?;
+            let apart = stream.begin(coded, record.raw_len)?;
+            self.meter.hold(apart)?;
+            unit.slice_held += apart;
+            *self.stream(record.kind)? = Some(stream);
+        }
+        Ok(())
+    }
+
+    /// The stream that a record continues, or a fresh one in its place.
+    fn open_stream(&mut self, record: &Record) -> Result<Stream, Failure> {
+        let before = self.stream(record.kind)?.take();
+        if record.continued {
+            return before.filter(|stream| stream.is_continued_by(record)).ok_or_else(|| {
+                failure!(PackageCorrupt, "a stream is continued that was not begun")
+            });
+        }
+        if let Some(before) = before {
+            self.meter.release(before.held);
+        }
+        self.meter.hold(record.memory())?;
+        let len = record.dictionary_len();
+        if len == 0 {
+            return Stream::fresh(record, &[]);
+        }
+        // While it is loaded, a dictionary is there twice.
+        self.meter.hold(len)?;
+        self.meter.work(len)?;
+        let dictionary = self.read_dictionary(record)?;
+        let stream = Stream::fresh(record, &dictionary);
+        self.meter.release(len);
+        stream
+    }
+
+    /// The ranges of a dictionary after a zero byte, so that none is taken for a trained one.
+    fn read_dictionary(&mut self, record: &Record) -> Result<Vec<u8>, Failure> {
+        let mut bytes = vec![0; record.dictionary_len() as usize];
+        let mut at = 1;
+        for range in &record.dictionary {
+            let end = at + range.len as usize;
+            let place = bytes.get_mut(at..end).ok_or_else(|| out_of_range("a dictionary"))?;
+            self.view(u64::MAX).read_at(range.source, range.offset, place)?;
+            at = end;
+        }
+        Ok(bytes)
+    }
+
+    fn end_slice(&mut self, unit: &mut Unit) -> Result<(), Failure> {
+        for stream in self.streams.iter_mut().flatten() {
+            stream.finish()?;
+        }
+        self.meter.release(std::mem::take(&mut unit.slice_held));
+        Ok(())
+    }
+
+    /// The place of a slice's stream of this kind.
+    pub(super) fn stream(&mut self, kind: u64) -> Result<&mut Option<Stream>, Failure> {
+        let index = kind.checked_sub(stream::TEXT).and_then(|index| usize::try_from(index).ok());
+        index.and_then(|index| self.streams.get_mut(index)).ok_or_else(|| out_of_range("a stream"))
+    }
+
+    /// The sources; `free` bytes of reading count as no work.
+    pub(super) fn view(&mut self, free: u64) -> View<'_, S> {
+        View {
+            sources: &self.sources,
+            count: self.head.sources.len(),
+            kept: &self.kept,
+            meter: &mut self.meter,
+            free,
+        }
+    }
+}

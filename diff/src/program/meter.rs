@@ -1,0 +1,146 @@
+//! Accounts of memory and work, kept alike by reader and writer (docs/delta-format.md, "Limits").
+
+use dd_inspect::failure;
+use dd_inspect::failure::Failure;
+
+/// Work of one op beside its bytes.
+pub(crate) const WORK_OP: u64 = 64;
+/// Work of one piece from columns beside its bytes: what it reads of the sources.
+pub(crate) const WORK_GENERATE: u64 = 8192;
+/// Memory of one frame of zstd beside its window.
+const ZSTD_CONTEXT: u64 = 512 << 10;
+/// Memory of one declared kept object beside its bytes.
+const KEPT_RECORD: u64 = 64;
+/// Memory of one digest slot.
+const SLOT: u64 = 40;
+
+/// What is held and done, against what was declared.
+#[derive(Debug, Clone)]
+pub(crate) struct Meter {
+    held: u64,
+    peak: u64,
+    work: u64,
+    memory_allowed: u64,
+    work_allowed: u64,
+}
+
+impl Meter {
+    /// An account with bounds.
+    pub(crate) fn new(memory_allowed: u64, work_allowed: u64) -> Self {
+        Self { held: 0, peak: 0, work: 0, memory_allowed, work_allowed }
+    }
+
+    /// An account that only counts.
+    #[cfg(feature = "encode")]
+    pub(crate) fn unbounded() -> Self {
+        Self::new(u64::MAX, u64::MAX)
+    }
+
+    /// Takes memory.
+    pub(crate) fn hold(&mut self, bytes: u64) -> Result<(), Failure> {
+        self.held = self.held.saturating_add(bytes);
+        self.peak = self.peak.max(self.held);
+        if self.held > self.memory_allowed {
+            let (held, allowed) = (self.held, self.memory_allowed);
+            return Err(failure!(
+                PackageCorrupt,
+                "the delta needs {held} bytes of memory and declares {allowed}"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Gives memory back.
+    pub(crate) fn release(&mut self, bytes: u64) {
+        self.held = self.held.saturating_sub(bytes);
+    }
+
+    /// Counts work.
+    pub(crate) fn work(&mut self, amount: u64) -> Result<(), Failure> {
+        self.work = self.work.saturating_add(amount);
+        if self.work > self.work_allowed {
+            let allowed = self.work_allowed;
+            return Err(failure!(
+                PackageCorrupt,
+                "the delta does more than the {allowed} units of work that it declares"
+            ));
+        }
+        Ok(())
+    }
+
+    /// The largest amount of memory held since the last call.
+    #[cfg(feature = "encode")]
+    pub(crate) fn take_peak(&mut self) -> u64 {
+        std::mem::replace(&mut self.peak, self.held)
+    }
+
+    /// All work counted.
+    #[cfg(feature = "encode")]
+    pub(crate) fn work_done(&self) -> u64 {
+        self.work
+    }
+}
+
+/// The memory that the tables of the head count as.
+pub(crate) fn tables(kept: u64, slots: u64) -> u64 {
+    kept.saturating_mul(KEPT_RECORD).saturating_add(slots.saturating_mul(SLOT))
+}
+
+/// The memory that a stream of a slice counts as while it can be continued.
+pub(crate) fn stream(coder: u64, window_log: u8, dictionary_len: u64) -> u64 {
+    use super::ids::coder::{SPARSE, ZSTD};
+    let frames = match coder {
+        ZSTD => 1,
+        SPARSE => 2,
+        _ => 0,
+    };
+    frames * (ZSTD_CONTEXT + (1 << window_log.min(63))) + dictionary_len
+}
+
+/// The work that a payload may declare: 32 times the bytes of base layers and output, and 256 MiB.
+pub(crate) fn work_allowed(sources_len: u64, output_len: u64) -> u64 {
+    sources_len.saturating_add(output_len).saturating_mul(32).saturating_add(256 << 20)
+}
+
+/// The ops that a payload may have for so many bytes of output and kept objects.
+pub(crate) fn ops_allowed(produced: u64) -> u64 {
+    produced / 8 + 65_536
+}
+
+/// The plain bytes that may go through encoders, digest slots not counted.
+pub(crate) fn encoded_allowed(produced: u64) -> u64 {
+    produced.saturating_mul(8).saturating_add(1 << 20)
+}
+
+#[cfg(all(test, feature = "encode"))]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_bounded_and_its_peak_known() {
+        let mut meter = Meter::new(100, 10);
+        meter.hold(60).unwrap();
+        meter.release(20);
+        meter.hold(60).unwrap();
+        assert!(meter.hold(1).is_err());
+        meter.release(61);
+        assert_eq!(meter.take_peak(), 101);
+        assert_eq!(meter.take_peak(), 40);
+    }
+
+    #[test]
+    fn work_is_bounded() {
+        let mut meter = Meter::new(0, 10);
+        meter.work(10).unwrap();
+        assert!(meter.work(1).is_err());
+        assert_eq!(work_allowed(u64::MAX, 1), u64::MAX);
+    }
+
+    #[test]
+    fn streams_count_their_windows() {
+        assert_eq!(stream(0, 23, 0), 0);
+        assert_eq!(stream(1, 20, 5), (512 << 10) + (1 << 20) + 5);
+        assert_eq!(stream(2, 10, 0), 2 * ((512 << 10) + 1024));
+    }
+}

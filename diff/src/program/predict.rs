@@ -1,0 +1,90 @@
+//! Where the next COPY or EDIT is expected: on the same diagonal as the last one of its source.
+//!
+//! Content that was replaced by as many bytes, or is framed by generated headers of the base's size,
+//! leaves the distance between output and source as it was. All arithmetic is modulo 2^64.
+
+use std::collections::HashMap;
+
+use super::hooks::{Entry, Source};
+use super::op::Op;
+
+/// The state of the prediction in a unit.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Predictor {
+    /// Bytes that ops of the unit gave.
+    made: u64,
+    last: Option<Source>,
+    /// For each source the distance from `made` to the offset that is expected.
+    distances: HashMap<Source, u64>,
+}
+
+impl Predictor {
+    /// The expected source: the last one, at first the first base layer.
+    pub(crate) fn source(&self) -> Source {
+        self.last.unwrap_or(Source::Base(0))
+    }
+
+    /// The expected offset in a source.
+    pub(crate) fn offset(&self, source: Source) -> u64 {
+        let distance = self.distances.get(&source).copied();
+        distance.map_or(0, |distance| self.made.wrapping_add(distance))
+    }
+
+    /// An op gave its bytes. Those of generators are counted by [`Predictor::skip`].
+    pub(crate) fn made(&mut self, op: &Op) {
+        match op {
+            Op::Copy { source, offset, len } | Op::Edit { source, offset, len, .. } => {
+                self.expect(*source, *offset);
+                self.skip(*len);
+            }
+            Op::Literal { len, .. } | Op::Zeros { len } => self.skip(*len),
+            Op::DigestHex { .. } => self.skip(64),
+            Op::Generate { .. } | Op::EnterDigest { .. } | Op::Enter { .. } | Op::Leave => {}
+        }
+    }
+
+    /// So many bytes were given.
+    pub(crate) fn skip(&mut self, len: u64) {
+        self.made = self.made.wrapping_add(len);
+    }
+
+    /// A header was generated whose bytes were counted: the content of the base's entry is expected.
+    pub(crate) fn entry(&mut self, entry: &Entry) {
+        if let Some((source, offset)) = entry.base {
+            self.expect(source, offset);
+        }
+    }
+
+    fn expect(&mut self, source: Source, offset: u64) {
+        self.last = Some(source);
+        self.distances.insert(source, offset.wrapping_sub(self.made));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::program::op::Literal;
+
+    #[test]
+    fn replaced_bytes_keep_the_diagonal() {
+        let (a, b) = (Source::Base(0), Source::Base(1));
+        let mut predictor = Predictor::default();
+        assert_eq!((predictor.source(), predictor.offset(b)), (a, 0));
+        predictor.made(&Op::Copy { source: b, offset: 100, len: 20 });
+        predictor.made(&Op::Literal { kind: Literal::Raw, len: 5 });
+        predictor.made(&Op::EnterDigest { slot: 0 });
+        assert_eq!((predictor.source(), predictor.offset(b), predictor.offset(a)), (b, 125, 0));
+        predictor.skip(7);
+        predictor.entry(&Entry { content_len: 0, base: Some((a, 9)) });
+        assert_eq!((predictor.source(), predictor.offset(a), predictor.offset(b)), (a, 9, 132));
+    }
+
+    #[test]
+    fn arithmetic_wraps() {
+        let a = Source::Kept(7);
+        let mut predictor = Predictor::default();
+        predictor.made(&Op::Copy { source: a, offset: u64::MAX, len: u64::MAX });
+        assert_eq!(predictor.offset(a), u64::MAX - 1);
+    }
+}

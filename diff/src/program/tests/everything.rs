@@ -1,0 +1,250 @@
+//! One payload that uses every op, by hand.
+
+use std::io::Read;
+
+use dd_inspect::digest::DiffId;
+
+use super::toys::*;
+use crate::program::*;
+
+/// Two bases and a payload of all ops, generators, kinds of literals, kept objects in memory and scratch,
+/// and nested encodings; and what it rebuilds.
+pub fn sample() -> (Vec<Vec<u8>>, Vec<u8>, Vec<u8>) {
+    let bases = vec![noise(1, 3000), noise(2, 5000)];
+    let mut writer = writer(&bases, 19);
+    let steps = [
+        Step::Header(5, 300, 0, 0),
+        Step::Copy(0, 16, 20),
+        Step::Edit(0, 10, 200, vec![(3, 1), (1, 255), (700, 9), (1, 1), (1, 1), (1, 1), (1, 1)]),
+        Step::Literal(Literal::Code, noise(3, 500)),
+        Step::Kept(
+            vec![
+                Step::Copy(1, 128, 255),
+                Step::Digest(vec![Step::Literal(Literal::Raw, noise(4, 100))]),
+                Step::Header(0, 10, 0, 9),
+            ],
+            0,
+            128,
+        ),
+        Step::Zeros(1000),
+        Step::Kept(vec![Step::Literal(Literal::Raw, vec![7; 100])], 3, 30),
+        Step::Group(0, 0, 255),
+        Step::Literal(Literal::Text, noise(1, 2000)),
+        Step::Encode(
+            3,
+            b"exact".to_vec(),
+            vec![
+                Step::Copy(0, 77, 99),
+                Step::Digest(vec![Step::Encode(
+                    1,
+                    vec![],
+                    vec![Step::Zeros(9), Step::Digest(vec![Step::Copy(1, 9, 9)])],
+                )]),
+                Step::Literal(Literal::Text, b"abc".to_vec()),
+            ],
+        ),
+    ];
+    let layer = write(&mut writer, &bases, &steps);
+    (bases, finish(writer).0, layer)
+}
+
+#[test]
+fn every_op_comes_back() {
+    let (bases, payload, layer) = sample();
+    assert_eq!(decode(&payload, &bases).unwrap(), layer);
+    let head = Head::read(&payload[..]).unwrap();
+    let of =
+        |registry| head.ids.iter().filter(|id| id.0 == registry).map(|id| id.1).collect::<Vec<_>>();
+    assert_eq!(of(0), [0, 1, 2, 3, 4, 5], "all ops");
+    assert_eq!(of(2), [0, 1, 2], "all generators");
+    assert_eq!(of(3), [0, 1, 2], "all coders");
+    assert_eq!(of(4), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10], "all kinds of streams");
+    assert_eq!(of(5), [0, 1], "all encodings");
+    assert_eq!((head.kept.len(), head.slots, head.sources.len()), (2, 3, 2));
+}
+
+#[test]
+fn small_reads_give_the_same() {
+    let (bases, payload, layer) = sample();
+    let head = Head::read(&payload[..]).unwrap();
+    for step in [1, 7, 100_000] {
+        // The payload, too, comes in small pieces.
+        let input = Trickle(&payload, step);
+        let mut decoder =
+            Decoder::new(input, named(&bases, &head), tools(), Limits::default()).unwrap();
+        let (mut out, mut buf) = (Vec::new(), vec![0; step]);
+        loop {
+            let n = decoder.read(&mut buf).unwrap();
+            if n == 0 {
+                break;
+            }
+            out.extend_from_slice(&buf[..n]);
+        }
+        assert_eq!(out, layer);
+    }
+}
+
+struct Trickle<'a>(&'a [u8], usize);
+
+impl Read for Trickle<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
+        let len = buf.len().min(self.1);
+        self.0.read(&mut buf[..len])
+    }
+}
+
+#[test]
+fn an_empty_layer_needs_no_unit() {
+    let (payload, summary) = finish(writer(&[], 3));
+    assert_eq!(decode(&payload, &[]).unwrap(), b"");
+    assert_eq!((summary.head.units, payload.len()), (0, 22));
+}
+
+#[test]
+fn unchanged_files_cost_next_to_nothing() {
+    let base = noise(5, 600_000);
+    let mut writer = writer(std::slice::from_ref(&base), 19);
+    let source = writer.base(0).unwrap();
+    let mut wanted = Vec::new();
+    for file in 0..5000u64 {
+        let offset = file * 100;
+        let content_len = 20 + file % 60;
+        let entry = Entry { content_len, base: Some((source, offset + 16)) };
+        writer
+            .generate(1, 16, |columns| {
+                columns.put_varint(3, 0);
+                columns.put_varint(3, content_len);
+                columns.put_varint(9, source.number());
+                columns.put_varint(9, offset);
+                Some(entry)
+            })
+            .unwrap();
+        writer.copy(source, offset + 16, content_len).unwrap();
+        wanted.extend_from_slice(&base[offset as usize..][..16 + content_len as usize]);
+    }
+    let (payload, summary) = finish(writer);
+    assert_eq!(decode(&payload, &[base]).unwrap(), wanted);
+    for kind in [ids::stream::OPS, ids::stream::LENGTHS, ids::stream::SOURCES, ids::stream::OFFSETS]
+    {
+        assert!(summary.streams[&kind].1 < 40, "{kind}: {:?}", summary.streams);
+    }
+}
+
+#[test]
+fn adjacent_ops_become_one() {
+    let base = noise(6, 1000);
+    let mut pieces = writer(std::slice::from_ref(&base), 3);
+    let mut whole = writer(std::slice::from_ref(&base), 3);
+    let source = pieces.base(0).unwrap();
+    assert_eq!(whole.base(0).unwrap(), source);
+    for at in 0..10u64 {
+        pieces.copy(source, at * 10, 10).unwrap();
+    }
+    for at in 10..20u64 {
+        pieces.edit(source, at * 10, &[at as u8; 10]).unwrap();
+        pieces.edit(source, 0, &[]).unwrap();
+    }
+    for _ in 0..10 {
+        pieces.literal(Literal::Raw, b"abc").unwrap();
+        pieces.literal(Literal::Raw, b"").unwrap();
+    }
+    pieces.zeros(3).unwrap();
+    pieces.zeros(4).unwrap();
+    whole.copy(source, 0, 100).unwrap();
+    let corrections: Vec<u8> = (10..20).flat_map(|at| [at; 10]).collect();
+    whole.edit(source, 100, &corrections).unwrap();
+    whole.literal(Literal::Raw, &b"abc".repeat(10)).unwrap();
+    whole.zeros(7).unwrap();
+    assert_eq!(finish(pieces), finish(whole));
+}
+
+#[test]
+fn long_content_is_cut_into_slices_units_and_chains() {
+    let base = noise(7, 9 << 20);
+    let long = noise(8, 40 << 20);
+    let build = |level| {
+        let mut writer = writer(std::slice::from_ref(&base), level);
+        let source = writer.base(0).unwrap();
+        writer.literal(Literal::Raw, &long).unwrap();
+        writer.edit(source, 5, &long[..base.len() - 5]).unwrap();
+        let ranges = vec![Range { source, offset: 1 << 20, len: 8 << 20 }];
+        writer.group(vec![(Literal::Text, ranges)]).unwrap();
+        writer.literal(Literal::Text, &base).unwrap();
+        writer.literal(Literal::Text, &long[..30 << 20]).unwrap();
+        finish(writer)
+    };
+    let (payload, summary) = build(1);
+    let edited = base[5..].iter().zip(&long).map(|(b, c)| b.wrapping_add(*c));
+    let wanted: Vec<u8> = long
+        .iter()
+        .copied()
+        .chain(edited)
+        .chain(base.iter().copied())
+        .chain(long[..30 << 20].iter().copied())
+        .collect();
+    assert!(summary.head.units > 1);
+    assert!(summary.head.memory < 60 << 20, "{}", summary.head.memory);
+    let dictionary = summary.streams[&ids::stream::TEXT];
+    assert!(dictionary.1 < dictionary.0 * 85 / 100 - (5 << 20), "{dictionary:?}");
+    assert_eq!(
+        DiffId::of(&decode(&payload, std::slice::from_ref(&base)).unwrap()),
+        DiffId::of(&wanted)
+    );
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    assert!(pool.install(|| build(1)).0 == payload, "the same bytes for any number of threads");
+}
+
+#[test]
+fn many_ops_are_cut_into_units() {
+    let base = noise(9, 1 << 20);
+    let mut writer = writer(std::slice::from_ref(&base), 1);
+    let source = writer.base(0).unwrap();
+    let mut wanted = Vec::new();
+    for at in 0..150_000u64 {
+        let (offset, len) = (at * 7919 % 1_000_000, 8 + at % 30);
+        writer.copy(source, offset, len).unwrap();
+        wanted.extend_from_slice(&base[offset as usize..][..len as usize]);
+    }
+    let (payload, summary) = finish(writer);
+    assert_eq!((summary.head.units, summary.head.ops), (2, 150_000));
+    assert!(decode(&payload, &[base]).unwrap() == wanted);
+}
+
+#[test]
+fn a_large_kept_object_goes_to_scratch() {
+    let base = noise(10, 1 << 20);
+    let mut writer = writer(std::slice::from_ref(&base), 1);
+    let source = writer.base(0).unwrap();
+    let mut small = Vec::new();
+    for _ in 0..3 {
+        let size = (17 << 20) + 5;
+        let kept = writer.begin_kept(size).unwrap();
+        for _ in 0..17 {
+            writer.copy(source, 0, 1 << 20).unwrap();
+        }
+        writer.literal(Literal::Raw, b"abcde").unwrap();
+        writer.end_kept().unwrap();
+        let memory = writer.begin_kept(6 << 20).unwrap();
+        writer.zeros(6 << 20).unwrap();
+        writer.end_kept().unwrap();
+        small.push(memory);
+        writer.copy(kept, (17 << 20) - 2, 7).unwrap();
+    }
+    for kept in small {
+        writer.edit(kept, 0, b"hello").unwrap();
+    }
+    let (payload, summary) = finish(writer);
+    let big = (17 << 20) + 5;
+    assert_eq!(
+        summary.head.scratch,
+        big + (6 << 20),
+        "the third small one does not fit into memory"
+    );
+    let mut wanted = Vec::new();
+    for _ in 0..3 {
+        wanted.extend_from_slice(&base[base.len() - 2..]);
+        wanted.extend_from_slice(b"abcde");
+    }
+    wanted.extend_from_slice(&b"hello".repeat(3));
+    assert_eq!(decode(&payload, &[base]).unwrap(), wanted);
+}

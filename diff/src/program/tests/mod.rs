@@ -1,0 +1,8 @@
+//! Whole payloads: written, read back, damaged.
+
+mod corrupt;
+mod everything;
+mod golden;
+mod limits;
+mod random;
+mod toys;

@@ -1,0 +1,248 @@
+//! Units whose streams are coded go to the spool; at the end the head goes before them.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use dd_inspect::failure::Failure;
+use tempfile::SpooledTempFile;
+
+use super::super::head::{Head, KeptObject};
+use super::super::hooks::{Source, Sources};
+use super::super::input::io_failure;
+use super::super::kept::{Place, Placement};
+use super::super::streams::{Range, Record};
+use super::super::{meter, varint};
+use super::chain::PartRef;
+use super::unit::{ClosedSlice, ClosedUnit};
+use super::{PayloadSummary, PayloadWriter, wrong};
+
+/// Bytes of the spool that stay in memory.
+const SPOOL_MEMORY: usize = 8 << 20;
+
+/// Where units wait for the head.
+#[derive(Debug)]
+pub(super) struct Spool {
+    file: SpooledTempFile,
+    dir: PathBuf,
+    len: u64,
+}
+
+impl Spool {
+    pub(super) fn new(dir: &Path) -> Self {
+        Self { file: SpooledTempFile::new_in(SPOOL_MEMORY, dir), dir: dir.to_owned(), len: 0 }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.len += bytes.len() as u64;
+        let doing = || format!("writing a delta in {}", self.dir.display());
+        self.file.write_all(bytes).map_err(|error| io_failure(&doing(), error))
+    }
+}
+
+impl<S: Sources + Sync> PayloadWriter<S> {
+    /// Codes what waits and writes the units that are complete.
+    pub(super) fn drain(&mut self, end: bool) -> Result<(), Failure> {
+        let (bytes, used) = (&self.bytes, &self.used);
+        let read = |ranges: &[Range]| read_dictionary(bytes, used, ranges);
+        self.chains.code(end, self.options.level, self.options.window_log, &read)?;
+        while let Some(unit) = self.closed.front() {
+            let slices = unit.slices.iter().flat_map(|slice| &slice.parts);
+            if !unit.control.iter().chain(slices).all(|part| self.chains.is_coded(part)) {
+                break;
+            }
+            if let Some(unit) = self.closed.pop_front() {
+                self.write_unit(unit)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a unit and keeps the account of memory and work that its reader will keep.
+    fn write_unit(&mut self, unit: ClosedUnit) -> Result<(), Failure> {
+        let mut out = Vec::new();
+        varint::put(&mut out, unit.kept.map_or(0, |index| u64::from(index) + 1));
+        varint::put(&mut out, 0);
+        varint::put(&mut out, unit.ops);
+        varint::put(&mut out, unit.slices.len() as u64);
+        self.meter.take_peak();
+        let held = self.write_control(&unit.control, &mut out)?;
+        for slice in &unit.slices {
+            self.write_slice(slice, unit.frames_peak, &mut out)?;
+        }
+        self.meter.release(held);
+        let peak = self.meter.take_peak();
+        self.peaks.push(peak);
+        self.spool.write(&out)
+    }
+
+    fn write_control(&mut self, parts: &[PartRef], out: &mut Vec<u8>) -> Result<u64, Failure> {
+        let (records, coded) = self.take_parts(parts)?;
+        let held = records.iter().map(|(record, _)| record.raw_len).sum();
+        self.meter.hold(held)?;
+        self.meter.work(held)?;
+        for (record, apart) in &records {
+            let transient = record.memory() + record.coded_len + apart;
+            self.meter.hold(transient)?;
+            self.meter.release(transient);
+        }
+        put_all(&records, &coded, out);
+        Ok(held)
+    }
+
+    fn write_slice(
+        &mut self,
+        slice: &ClosedSlice,
+        frames_peak: u64,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Failure> {
+        let (records, coded) = self.take_parts(&slice.parts)?;
+        let mut held = coded.len() as u64;
+        self.meter.hold(frames_peak + held)?;
+        for (record, apart) in &records {
+            if !record.continued {
+                let before = self.streams_held.insert(record.kind, record.memory());
+                self.meter.release(before.unwrap_or(0));
+                self.meter.hold(record.memory())?;
+                let loading = record.dictionary_len();
+                self.meter.hold(loading)?;
+                self.meter.work(loading)?;
+                self.meter.release(loading);
+            }
+            self.meter.hold(*apart)?;
+            held += apart;
+        }
+        self.meter.release(frames_peak + held);
+        varint::put(out, slice.ops);
+        put_all(&records, &coded, out);
+        Ok(())
+    }
+
+    /// Records, what a reader holds of each beside its coded bytes, and all coded bytes.
+    #[allow(clippy::type_complexity)]
+    fn take_parts(&mut self, parts: &[PartRef]) -> Result<(Vec<(Record, u64)>, Vec<u8>), Failure> {
+        let (mut records, mut coded) = (Vec::new(), Vec::new());
+        for part in parts {
+            let chain = self.chains.coded(part).ok_or_else(|| wrong("a stream is not coded"))?;
+            let piece = chain.pieces.get_mut(part.piece);
+            let piece = piece.ok_or_else(|| wrong("a stream is not there"))?;
+            piece.used = true;
+            let continued = part.piece > 0 && chain.coder != super::super::ids::coder::STORED;
+            let record = Record {
+                kind: part.kind,
+                coder: chain.coder,
+                continued,
+                raw_len: piece.raw_len,
+                coded_len: piece.bytes.len() as u64,
+                window_log: if continued { 0 } else { chain.window_log },
+                dictionary: if continued { Vec::new() } else { chain.dictionary.clone() },
+            };
+            coded.append(&mut std::mem::take(&mut piece.bytes));
+            let total = self.totals.entry(part.kind).or_default();
+            *total = (total.0 + record.raw_len, total.1 + record.coded_len);
+            let (kind, coder) = (record.kind, record.coder);
+            records.push((record, piece.apart));
+            self.chains.forget_used(part);
+            self.note_stream(kind, coder);
+        }
+        Ok((records, coded))
+    }
+
+    /// Writes the payload.
+    ///
+    /// # Errors
+    /// A kept object or an encoding is not ended; there are more ops than a payload of this length may
+    /// have; `out` cannot be written.
+    pub fn finish(mut self, out: &mut impl Write) -> Result<PayloadSummary, Failure> {
+        if self.unit.kept.is_some() {
+            return Err(wrong("a kept object is still being made"));
+        }
+        self.close_unit()?;
+        self.drain(true)?;
+        let (kept_memory, scratch) = place(&self.kept, &self.peaks);
+        let head = Head {
+            ids: self.ids.iter().copied().collect(),
+            sources: self.used.iter().filter_map(|&index| Some(self.bases.get(index)?.0)).collect(),
+            output_len: self.output_len,
+            kept: self.kept.clone(),
+            slots: self.slots,
+            units: self.units_begun,
+            ops: self.ops,
+            memory: meter::tables(self.kept.len() as u64, self.slots) + kept_memory,
+            scratch,
+            // Headers of a base may be longer than was counted.
+            work: self.meter.work_done() + self.meter.work_done() / 4 + (1 << 20),
+        };
+        let sources_len =
+            self.used.iter().filter_map(|&index| Some(self.bases.get(index)?.1)).sum();
+        let work_allowed = meter::work_allowed(sources_len, head.output_len);
+        if head.ops > meter::ops_allowed(head.produced()) || head.work > work_allowed {
+            return Err(wrong("more ops or work than a payload of this length may have"));
+        }
+        let bytes = head.to_bytes();
+        let payload_len = bytes.len() as u64 + self.spool.len;
+        let file = &mut self.spool.file;
+        let done =
+            out.write_all(&bytes).and_then(|()| file.seek(SeekFrom::Start(0))).and_then(|_| {
+                let mut buffer = vec![0; 256 << 10];
+                loop {
+                    match file.read(&mut buffer)? {
+                        0 => return Ok(()),
+                        n => out.write_all(buffer.get(..n).unwrap_or_default())?,
+                    }
+                }
+            });
+        done.map_err(|error| io_failure("writing a delta", error))?;
+        Ok(PayloadSummary { head, payload_len, streams: self.totals })
+    }
+}
+
+/// Memory of the units with kept objects, and the scratch space of those that do not fit.
+fn place(kept: &[KeptObject], peaks: &[u64]) -> (u64, u64) {
+    let mut placement = Placement::default();
+    let mut ends: BTreeMap<u64, Vec<(Place, u64)>> = BTreeMap::new();
+    let mut objects = kept.iter().peekable();
+    let mut memory = 0;
+    for (unit, peak) in (0u64..).zip(peaks) {
+        if let Some(ended) = unit.checked_sub(1).and_then(|before| ends.remove(&before)) {
+            ended.into_iter().for_each(|(place, size)| placement.release(place, size));
+        }
+        while let Some(object) = objects.next_if(|object| object.first == unit) {
+            let place = placement.take(object.size);
+            ends.entry(object.last).or_default().push((place, object.size));
+        }
+        memory = memory.max(peak + placement.in_memory());
+    }
+    (memory, placement.scratch_peak())
+}
+
+fn put_all(records: &[(Record, u64)], coded: &[u8], out: &mut Vec<u8>) {
+    varint::put(out, records.len() as u64);
+    records.iter().for_each(|(record, _)| record.put(out));
+    out.extend_from_slice(coded);
+}
+
+/// The ranges of a dictionary after a zero byte; nothing for no ranges.
+fn read_dictionary(
+    bytes: &impl Sources,
+    used: &[usize],
+    ranges: &[Range],
+) -> Result<Vec<u8>, Failure> {
+    let len: u64 = ranges.iter().map(|range| range.len).sum();
+    if len == 0 {
+        return Ok(Vec::new());
+    }
+    let mut dictionary = vec![0; len as usize + 1];
+    let mut at = 1;
+    for range in ranges {
+        let Source::Base(place) = range.source else { return Err(wrong("a dictionary")) };
+        let index = *used.get(place as usize).ok_or_else(|| wrong("a dictionary"))?;
+        let end = at + range.len as usize;
+        let room = dictionary.get_mut(at..end).ok_or_else(|| wrong("a dictionary"))?;
+        bytes
+            .read_at(index, range.offset, room)
+            .map_err(|error| io_failure("reading a base layer", error))?;
+        at = end;
+    }
+    Ok(dictionary)
+}

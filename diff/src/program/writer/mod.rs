@@ -1,0 +1,344 @@
+//! The writer: ops with their bytes in, a payload out.
+//!
+//! Units, slices, expected offsets, coders and the needs that the head declares are found here; the
+//! bytes depend on the calls and [`WriterOptions`] alone, not on threads.
+
+mod chain;
+mod finish;
+mod unit;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use dd_inspect::digest::DiffId;
+use dd_inspect::failure;
+use dd_inspect::failure::Failure;
+
+use super::columns::ColumnWriter;
+use super::head::{Head, KeptObject};
+use super::hooks::{Encoders, Entry, Source, Sources};
+use super::limits;
+use super::meter::Meter;
+use super::op::{Literal, Op};
+use super::streams::Range;
+use chain::Chains;
+use finish::Spool;
+use unit::{ClosedUnit, OpenUnit};
+
+/// Corrections are looked at in pieces of this length.
+const EDIT_PIECE: usize = 64 << 10;
+
+/// What the producer of a payload chooses.
+#[derive(Clone)]
+pub struct WriterOptions {
+    /// The level of zstd, 1 to 22.
+    pub level: i32,
+    /// The largest window of a stream, as a power of two, 10 to 23.
+    pub window_log: u8,
+    /// Says which encodings there are and what memory they count as.
+    pub encoders: Arc<dyn Encoders>,
+    /// Where the payload waits until its head can be written.
+    pub spool_dir: PathBuf,
+}
+
+impl fmt::Debug for WriterOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WriterOptions")
+            .field("level", &self.level)
+            .field("window_log", &self.window_log)
+            .field("spool_dir", &self.spool_dir)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a payload came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PayloadSummary {
+    /// What the payload declares of itself.
+    pub head: Head,
+    /// Length of the payload in bytes.
+    pub payload_len: u64,
+    /// For each kind of stream its raw and its coded length.
+    pub streams: BTreeMap<u64, (u64, u64)>,
+}
+
+/// Writes one payload.
+///
+/// Adjacent ops that can be one are made one, so content may be given in pieces. Ops of no length are
+/// none. Every method fails when the ops cannot be those of a payload: ranges outside of their source,
+/// an encoding left that was not entered, an object longer than declared.
+pub struct PayloadWriter<S> {
+    options: WriterOptions,
+    bases: Vec<(DiffId, u64)>,
+    /// Places in the head of the base layers in use, by the caller's index; and the other way round.
+    places: BTreeMap<usize, u32>,
+    used: Vec<usize>,
+    bytes: S,
+    dictionaries: BTreeMap<u64, Vec<Range>>,
+    chains: Chains,
+    unit: OpenUnit,
+    closed: VecDeque<ClosedUnit>,
+    units_begun: u64,
+    ops: u64,
+    kept: Vec<KeptObject>,
+    output_len: u64,
+    slots: u64,
+    ids: BTreeSet<(u64, u64)>,
+    meter: Meter,
+    /// Memory of the streams that can be continued, by kind.
+    streams_held: BTreeMap<u64, u64>,
+    /// Peaks of memory by unit, without kept objects.
+    peaks: Vec<u64>,
+    spool: Spool,
+    totals: BTreeMap<u64, (u64, u64)>,
+}
+
+impl<S> fmt::Debug for PayloadWriter<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PayloadWriter")
+            .field("options", &self.options)
+            .field("units_begun", &self.units_begun)
+            .field("output_len", &self.output_len)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S: Sources + Sync> PayloadWriter<S> {
+    /// A writer over these base layers (diff_id and length), whose content `bytes` gives in the same
+    /// order for dictionaries.
+    pub fn new(options: WriterOptions, bases: Vec<(DiffId, u64)>, bytes: S) -> Self {
+        Self {
+            spool: Spool::new(&options.spool_dir),
+            options,
+            bases,
+            places: BTreeMap::new(),
+            used: Vec::new(),
+            bytes,
+            dictionaries: BTreeMap::new(),
+            chains: Chains::default(),
+            unit: OpenUnit::new(None),
+            closed: VecDeque::new(),
+            units_begun: 0,
+            ops: 0,
+            kept: Vec::new(),
+            output_len: 0,
+            slots: 0,
+            ids: BTreeSet::new(),
+            meter: Meter::unbounded(),
+            streams_held: BTreeMap::new(),
+            peaks: Vec::new(),
+            totals: BTreeMap::new(),
+        }
+    }
+
+    /// The source that stands for a base layer of the caller; the head lists it from now on.
+    ///
+    /// # Errors
+    /// No such base layer.
+    pub fn base(&mut self, index: usize) -> Result<Source, Failure> {
+        if index >= self.bases.len() {
+            return Err(wrong("no such base layer"));
+        }
+        let next = self.used.len() as u32;
+        let place = *self.places.entry(index).or_insert(next);
+        if place == next {
+            self.used.push(index);
+        }
+        Ok(Source::Base(place))
+    }
+
+    /// Bytes of a source.
+    pub fn copy(&mut self, source: Source, offset: u64, len: u64) -> Result<(), Failure> {
+        self.check_range(source, offset, len)?;
+        self.push(Op::Copy { source, offset, len })
+    }
+
+    /// Bytes of a source, to which `corrections` are added, wrapping.
+    pub fn edit(&mut self, source: Source, offset: u64, corrections: &[u8]) -> Result<(), Failure> {
+        self.check_range(source, offset, corrections.len() as u64)?;
+        let mut offset = offset;
+        for piece in corrections.chunks(EDIT_PIECE) {
+            let len = piece.len() as u64;
+            self.push(Op::Edit { model: 0, source, offset, len })?;
+            self.unit.corrections(piece);
+            offset += len;
+            self.cut_slice_if_full()?;
+        }
+        Ok(())
+    }
+
+    /// Literal bytes.
+    pub fn literal(&mut self, kind: Literal, mut bytes: &[u8]) -> Result<(), Failure> {
+        while !bytes.is_empty() {
+            let (piece, rest) = bytes.split_at(bytes.len().min(self.unit.room()));
+            self.push(Op::Literal { kind, len: piece.len() as u64 })?;
+            self.unit.bytes(kind.stream(), piece);
+            self.cut_slice_if_full()?;
+            bytes = rest;
+        }
+        Ok(())
+    }
+
+    /// Zero bytes.
+    pub fn zeros(&mut self, len: u64) -> Result<(), Failure> {
+        self.push(Op::Zeros { len })
+    }
+
+    /// The next piece of a generator that works from columns.
+    ///
+    /// `describe` puts the columns of the piece and says what the generator will say of the entry; or it
+    /// puts nothing, says none, and false is returned. `out_len` is the length of the piece.
+    pub fn generate(
+        &mut self,
+        generator: u64,
+        out_len: u64,
+        describe: impl FnOnce(&mut ColumnWriter) -> Option<Entry>,
+    ) -> Result<bool, Failure> {
+        if out_len > limits::GENERATED_LEN as u64 {
+            return Err(wrong("a generated piece is too long"));
+        }
+        self.flush_op()?;
+        let Some(entry) = describe(&mut self.unit.columns) else { return Ok(false) };
+        if let Some((Source::Kept(index), _)) = entry.base {
+            self.read_kept(index);
+        }
+        self.emit_generated(Op::Generate { generator }, out_len, Some(entry))?;
+        Ok(true)
+    }
+
+    /// A digest slot that nothing uses yet.
+    pub fn new_slot(&mut self) -> Result<u64, Failure> {
+        if self.slots == limits::SLOTS {
+            return Err(failure!(Limit, "a delta has at most {} digest slots", limits::SLOTS));
+        }
+        self.slots += 1;
+        Ok(self.slots - 1)
+    }
+
+    /// What follows is hashed into a slot, until [`PayloadWriter::leave`].
+    pub fn enter_digest(&mut self, slot: u64) -> Result<(), Failure> {
+        self.enter(Op::EnterDigest { slot }, &[])
+    }
+
+    /// The hexadecimal digits of a slot.
+    pub fn digest_hex(&mut self, slot: u64) -> Result<(), Failure> {
+        self.flush_op()?;
+        self.emit_generated(Op::DigestHex { slot }, 64, None)
+    }
+
+    /// What follows goes through an encoder, until [`PayloadWriter::leave`], and becomes
+    /// `encoded_len` bytes. `exact` is what the encoder takes beside its parameters.
+    pub fn enter_encoding(
+        &mut self,
+        encoding: u64,
+        params: &[u8],
+        exact: &[u8],
+        encoded_len: u64,
+    ) -> Result<(), Failure> {
+        let (exact_len, params) = (exact.len() as u64, params.to_vec());
+        if exact_len > limits::EXACT_LEN || params.len() as u64 > limits::PARAMS_LEN {
+            return Err(wrong("an encoding has too many parameters"));
+        }
+        self.enter(Op::Enter { encoding, params, exact_len, encoded_len }, exact)
+    }
+
+    fn enter(&mut self, op: Op, exact: &[u8]) -> Result<(), Failure> {
+        self.flush_op()?;
+        if self.unit.depth() == limits::DEPTH {
+            return Err(wrong("encodings are nested too deep"));
+        }
+        if !exact.is_empty() && exact.len() > self.unit.room() {
+            self.cut_slice()?;
+        }
+        self.unit.bytes(super::ids::stream::EXACT, exact);
+        self.emit(op)
+    }
+
+    /// Ends the innermost digest or encoding.
+    pub fn leave(&mut self) -> Result<(), Failure> {
+        self.flush_op()?;
+        if self.unit.depth() == 0 {
+            return Err(wrong("no encoding is entered"));
+        }
+        self.emit(Op::Leave)
+    }
+
+    /// From here on these base ranges, at most 8 MiB a kind, help to code literals.
+    ///
+    /// Without ranges for a kind, its literals are coded by themselves. Streams begin anew.
+    pub fn group(&mut self, dictionaries: Vec<(Literal, Vec<Range>)>) -> Result<(), Failure> {
+        for (_, ranges) in &dictionaries {
+            let mut len = 0u64;
+            for range in ranges {
+                self.check_range(range.source, range.offset, range.len)?;
+                len = len.saturating_add(range.len);
+                if !matches!(range.source, Source::Base(_)) {
+                    return Err(wrong("a dictionary lies in a kept object"));
+                }
+            }
+            if len > limits::DICTIONARY_LEN {
+                return Err(wrong("a dictionary is too long"));
+            }
+        }
+        self.cut_slice()?;
+        for kind in [Literal::Text, Literal::Code, Literal::Raw] {
+            self.chains.close(kind.stream());
+        }
+        let kinds = dictionaries.into_iter().map(|(kind, ranges)| (kind.stream(), ranges));
+        self.dictionaries = kinds.filter(|(_, ranges)| !ranges.is_empty()).collect();
+        self.drain(false)
+    }
+
+    /// The ops that follow make a kept object of this size, until [`PayloadWriter::end_kept`].
+    pub fn begin_kept(&mut self, size: u64) -> Result<Source, Failure> {
+        let index = self.kept.len() as u32;
+        if u64::from(index) == limits::KEPT || size == 0 || self.unit.kept.is_some() {
+            return Err(wrong("a kept object cannot begin here"));
+        }
+        self.close_unit()?;
+        self.unit = OpenUnit::new(Some(index));
+        let unit = self.units_begun;
+        self.kept.push(KeptObject { size, first: unit, last: unit });
+        Ok(Source::Kept(index))
+    }
+
+    /// The kept object is whole; from here on it can be read.
+    pub fn end_kept(&mut self) -> Result<(), Failure> {
+        self.flush_op()?;
+        let index = self.unit.kept.ok_or_else(|| wrong("no kept object is being made"))?;
+        let size = self.kept.get(index as usize).map_or(0, |object| object.size);
+        if self.unit.kept_made != size {
+            return Err(wrong("a kept object has another length than declared"));
+        }
+        self.close_unit()?;
+        self.unit = OpenUnit::new(None);
+        Ok(())
+    }
+
+    fn check_range(&self, source: Source, offset: u64, len: u64) -> Result<(), Failure> {
+        let source_len = match source {
+            Source::Base(place) => self
+                .used
+                .get(place as usize)
+                .and_then(|&index| self.bases.get(index))
+                .map(|base| base.1),
+            Source::Kept(index) => self
+                .kept
+                .get(index as usize)
+                .map(|object| object.size)
+                .filter(|_| self.unit.kept != Some(index)),
+        };
+        let end = offset.checked_add(len);
+        match (source_len, end) {
+            (Some(source_len), Some(end)) if end <= source_len => Ok(()),
+            _ => Err(wrong("a range lies outside of its source")),
+        }
+    }
+}
+
+/// A use of the writer that makes no payload.
+fn wrong(what: &str) -> Failure {
+    failure!(Unexpected, "writing a delta: {what}")
+}

@@ -1,0 +1,359 @@
+//! Units and slices under construction.
+
+use dd_inspect::failure;
+use dd_inspect::failure::Failure;
+
+use super::super::coder::SparseBuilder;
+use super::super::columns::ColumnWriter;
+use super::super::hooks::{Entry, Source, Sources};
+use super::super::ids::{Registry, stream};
+use super::super::limits::{CONTROL_LEN, UNIT_OPS};
+use super::super::meter::{WORK_GENERATE, WORK_OP};
+use super::super::op::{ControlStreams, ControlWriter, Op, Rest, ids_of};
+use super::chain::{PartRef, Piece};
+use super::{PayloadWriter, wrong};
+
+/// A slice is cut when its bytes reach this length, which leaves room for a last piece and for what
+/// coding may add.
+const SLICE_FULL: usize = 3 << 20;
+/// A unit is cut where no encoding is open after so many ops, bytes of control and columns, or bytes of slices.
+const UNIT_FULL_OPS: u64 = 1 << 17;
+const UNIT_FULL_CONTROL: usize = 3 << 20;
+const UNIT_FULL_SLICES: usize = 64 << 20;
+
+/// An entered encoding.
+#[derive(Debug)]
+struct Frame {
+    /// The length that comes out, for an encoder.
+    encoded_len: Option<u64>,
+    given: u64,
+    held: u64,
+}
+
+/// A slice's streams before they are coded.
+#[derive(Debug, Default)]
+struct OpenSlice {
+    ops: u64,
+    /// TEXT, CODE, RAW and, after the place of the corrections, EXACT.
+    bytes: [Vec<u8>; 5],
+    corrections: SparseBuilder,
+}
+
+impl OpenSlice {
+    fn len(&self) -> usize {
+        self.bytes.iter().map(Vec::len).sum::<usize>() + self.corrections.len()
+    }
+}
+
+/// A slice whose streams wait to be coded.
+#[derive(Debug)]
+pub(super) struct ClosedSlice {
+    pub(super) ops: u64,
+    pub(super) parts: Vec<PartRef>,
+}
+
+/// A unit whose ops are still being given.
+#[derive(Debug, Default)]
+pub(super) struct OpenUnit {
+    /// The kept object that it makes; none for the layer.
+    pub(super) kept: Option<u32>,
+    /// Bytes of that object so far, in earlier units too.
+    pub(super) kept_made: u64,
+    pub(super) columns: ColumnWriter,
+    control: ControlWriter,
+    rest: Rest,
+    frames: Vec<Frame>,
+    /// An op that may still be made longer.
+    last: Option<Op>,
+    ops: u64,
+    slice: OpenSlice,
+    slices: Vec<ClosedSlice>,
+    slices_len: usize,
+    /// Memory of encoders that are entered, and the most of it.
+    frames_held: u64,
+    frames_peak: u64,
+}
+
+/// A unit that waits until its slices are coded.
+#[derive(Debug)]
+pub(super) struct ClosedUnit {
+    pub(super) kept: Option<u32>,
+    pub(super) ops: u64,
+    pub(super) control: Vec<PartRef>,
+    pub(super) slices: Vec<ClosedSlice>,
+    pub(super) frames_peak: u64,
+}
+
+impl OpenUnit {
+    pub(super) fn new(kept: Option<u32>) -> Self {
+        Self { kept, ..Self::default() }
+    }
+
+    /// Encodings entered.
+    pub(super) fn depth(&self) -> usize {
+        self.frames.len()
+    }
+
+    /// Bytes that the slice still takes, at least 1.
+    pub(super) fn room(&self) -> usize {
+        SLICE_FULL.saturating_sub(self.slice.len()).max(1)
+    }
+
+    pub(super) fn bytes(&mut self, kind: u64, bytes: &[u8]) {
+        self.slice.bytes[(kind - stream::TEXT) as usize].extend_from_slice(bytes);
+    }
+
+    pub(super) fn corrections(&mut self, corrections: &[u8]) {
+        self.slice.corrections.push(corrections);
+    }
+}
+
+impl<S: Sources + Sync> PayloadWriter<S> {
+    /// Takes an op that gives bytes; it may become part of the one before.
+    pub(super) fn push(&mut self, op: Op) -> Result<(), Failure> {
+        if op_len(&op) == 0 {
+            return Ok(());
+        }
+        if self.unit.last.as_mut().is_some_and(|last| extend(last, &op)) {
+            return Ok(());
+        }
+        self.flush_op()?;
+        self.unit.last = Some(op);
+        Ok(())
+    }
+
+    /// Writes the op that could have been made longer, and cuts the unit if it is full.
+    pub(super) fn flush_op(&mut self) -> Result<(), Failure> {
+        if let Some(op) = self.unit.last.take() {
+            self.emit(op)?;
+        }
+        let unit = &self.unit;
+        let control = unit.control.len_so_far() + unit.columns.len();
+        let full = unit.ops >= UNIT_FULL_OPS
+            || control >= UNIT_FULL_CONTROL
+            || unit.slices_len >= UNIT_FULL_SLICES;
+        if full && unit.depth() == 0 {
+            let (kept, kept_made) = (unit.kept, unit.kept_made);
+            self.close_unit()?;
+            self.unit = OpenUnit { kept_made, ..OpenUnit::new(kept) };
+        }
+        Ok(())
+    }
+
+    /// Writes an op that gives what its operands say.
+    pub(super) fn emit(&mut self, op: Op) -> Result<(), Failure> {
+        let len = op_len(&op);
+        self.note(&op)?;
+        let unit = &mut self.unit;
+        unit.control.put(&op, unit.rest.now());
+        unit.control.predictor.made(&op);
+        unit.rest.produced(len);
+        self.pass(len)?;
+        match op {
+            Op::EnterDigest { .. } => {
+                self.unit.frames.push(Frame { encoded_len: None, given: 0, held: 0 });
+                self.unit.rest.enter(true);
+            }
+            Op::Enter { encoding, params, exact_len, encoded_len } => {
+                let memory = self.options.encoders.memory(encoding);
+                let memory = memory.ok_or_else(|| wrong("there is no such encoding"))?;
+                let held = memory + params.len() as u64 + exact_len;
+                self.unit.frames.push(Frame { encoded_len: Some(encoded_len), given: 0, held });
+                self.unit.frames_held += held;
+                self.unit.frames_peak = self.unit.frames_peak.max(self.unit.frames_held);
+                self.unit.rest.enter(false);
+            }
+            Op::Leave => self.emit_leave()?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn emit_leave(&mut self) -> Result<(), Failure> {
+        let frame = self.unit.frames.pop().ok_or_else(|| wrong("no encoding is entered"))?;
+        self.unit.frames_held -= frame.held;
+        let given = frame.encoded_len.unwrap_or(frame.given);
+        if frame.encoded_len.is_some() {
+            self.pass(given)?;
+        }
+        self.unit.rest.leave(given);
+        Ok(())
+    }
+
+    /// Writes an op whose bytes are computed.
+    pub(super) fn emit_generated(
+        &mut self,
+        op: Op,
+        len: u64,
+        entry: Option<Entry>,
+    ) -> Result<(), Failure> {
+        self.note(&op)?;
+        if matches!(op, Op::Generate { .. }) {
+            self.meter.work(WORK_GENERATE)?;
+            self.unit.control.predictor.skip(len);
+        }
+        self.unit.control.put(&op, self.unit.rest.now());
+        self.unit.control.predictor.made(&op);
+        self.unit.rest.produced(len);
+        self.pass(len)?;
+        if let Some(entry) = entry {
+            self.unit.control.predictor.entry(&entry);
+            self.unit.rest.entry(&entry);
+        }
+        Ok(())
+    }
+
+    /// Counts an op, its ids and what it reads.
+    fn note(&mut self, op: &Op) -> Result<(), Failure> {
+        if self.unit.ops == UNIT_OPS {
+            return Err(failure!(Limit, "an encoding has more than {UNIT_OPS} ops inside"));
+        }
+        self.unit.ops += 1;
+        self.unit.slice.ops += 1;
+        self.meter.work(WORK_OP)?;
+        if let Op::Copy { source: Source::Kept(index), .. }
+        | Op::Edit { source: Source::Kept(index), .. } = op
+        {
+            self.read_kept(*index);
+        }
+        self.ids
+            .extend(ids_of(op).into_iter().flatten().map(|(registry, id)| (registry as u64, id)));
+        Ok(())
+    }
+
+    /// A kept object is made or read in the present unit.
+    pub(super) fn read_kept(&mut self, index: u32) {
+        if let Some(object) = self.kept.get_mut(index as usize) {
+            object.last = self.units_begun;
+        }
+    }
+
+    /// Counts bytes on their way out.
+    fn pass(&mut self, len: u64) -> Result<(), Failure> {
+        self.meter.work(len)?;
+        for frame in self.unit.frames.iter_mut().rev() {
+            self.meter.work(len)?;
+            frame.given += len;
+            if frame.encoded_len.is_some() {
+                return Ok(());
+            }
+        }
+        match self.unit.kept {
+            None => self.output_len += len,
+            Some(_) => self.unit.kept_made += len,
+        }
+        Ok(())
+    }
+
+    pub(super) fn cut_slice_if_full(&mut self) -> Result<(), Failure> {
+        if self.unit.slice.len() >= SLICE_FULL { self.cut_slice() } else { Ok(()) }
+    }
+
+    /// Ends the slice; its streams go to their chains.
+    pub(super) fn cut_slice(&mut self) -> Result<(), Failure> {
+        if let Some(op) = self.unit.last.take() {
+            self.emit(op)?;
+        }
+        let mut slice = std::mem::take(&mut self.unit.slice);
+        if slice.ops == 0 {
+            return Ok(());
+        }
+        self.unit.slices_len += slice.len();
+        let mut parts = Vec::new();
+        for (kind, bytes) in (stream::TEXT..).zip(slice.bytes) {
+            let piece = if kind == stream::CORRECTIONS {
+                Piece::sparse(std::mem::take(&mut slice.corrections))
+            } else {
+                Piece::Bytes(bytes)
+            };
+            if piece.raw_len() > 0 {
+                let dictionary = self.dictionaries.get(&kind);
+                parts.push(self.chains.append(kind, dictionary, piece));
+            }
+        }
+        self.unit.slices.push(ClosedSlice { ops: slice.ops, parts });
+        Ok(())
+    }
+
+    /// Ends the unit; the caller opens the next one.
+    pub(super) fn close_unit(&mut self) -> Result<(), Failure> {
+        self.cut_slice()?;
+        let unit = std::mem::take(&mut self.unit);
+        if unit.depth() > 0 {
+            return Err(wrong("an encoding is still entered"));
+        }
+        if unit.ops == 0 {
+            return Ok(());
+        }
+        let columns = unit.columns.finish();
+        let ControlStreams { raw } = unit.control.streams;
+        let held: usize = raw.iter().map(Vec::len).sum::<usize>() + columns.len();
+        if held as u64 > CONTROL_LEN {
+            return Err(failure!(
+                Limit,
+                "the ops inside one encoding need {held} bytes of control"
+            ));
+        }
+        let streams = (stream::OPS..).zip(raw.into_iter().chain([columns]));
+        let control = streams
+            .filter(|(_, raw)| !raw.is_empty())
+            .map(|(kind, raw)| {
+                let part = self.chains.append(kind, None, Piece::Bytes(raw));
+                self.chains.close(kind);
+                part
+            })
+            .collect();
+        if let Some(index) = unit.kept {
+            self.read_kept(index);
+        }
+        self.units_begun += 1;
+        self.ops += unit.ops;
+        self.closed.push_back(ClosedUnit {
+            kept: unit.kept,
+            ops: unit.ops,
+            control,
+            slices: unit.slices,
+            frames_peak: unit.frames_peak,
+        });
+        self.drain(false)
+    }
+
+    /// Notes ids of the frame itself.
+    pub(super) fn note_stream(&mut self, kind: u64, coder: u64) {
+        self.ids.insert((Registry::Stream as u64, kind));
+        self.ids.insert((Registry::Coder as u64, coder));
+    }
+}
+
+fn op_len(op: &Op) -> u64 {
+    match op {
+        Op::Copy { len, .. }
+        | Op::Edit { len, .. }
+        | Op::Literal { len, .. }
+        | Op::Zeros { len } => *len,
+        Op::DigestHex { .. }
+        | Op::Generate { .. }
+        | Op::EnterDigest { .. }
+        | Op::Enter { .. }
+        | Op::Leave => 0,
+    }
+}
+
+/// Makes `last` longer by an op that continues it.
+fn extend(last: &mut Op, op: &Op) -> bool {
+    match (last, op) {
+        (Op::Copy { source, offset, len }, Op::Copy { source: s, offset: o, len: n })
+            if source == s && *offset + *len == *o =>
+        {
+            *len += n;
+        }
+        (
+            Op::Edit { model, source, offset, len },
+            Op::Edit { model: m, source: s, offset: o, len: n },
+        ) if model == m && source == s && *offset + *len == *o => *len += n,
+        (Op::Literal { kind, len }, Op::Literal { kind: k, len: n }) if kind == k => *len += n,
+        (Op::Zeros { len }, Op::Zeros { len: n }) => *len += n,
+        _ => return false,
+    }
+    true
+}
