@@ -101,6 +101,8 @@ services_start() {
 	if [ -z "${DD_TEST_DOCKER_HOST:-}" ] && [ -n "${DD_TEST_CONTAINERD:-}" ] && services_has dockerd docker; then
 		start_docker || failed=1
 	fi
+	# The daemon of the tests is the only one that a test can reach without naming one.
+	[ -z "${DD_TEST_DOCKER_HOST:-}" ] || export DOCKER_HOST="$DD_TEST_DOCKER_HOST"
 	if [ -z "${DD_TEST_REGISTRY:-}" ] && services_has docker-registry skopeo; then
 		start_registry || failed=1
 	fi
