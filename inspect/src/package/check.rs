@@ -335,4 +335,20 @@ mod tests {
         refused("/targets/0/file/parts/0", json!([1, 2, 3]), "a part is");
         refused("/targets/0/file/parts/0", json!([u64::MAX, 0]), "too long");
     }
+
+    #[test]
+    fn the_documented_recipe_is_one() {
+        let page = include_str!("../../../docs/package-format.md");
+        let json = page.split("```json\n").nth(1).unwrap().split("\n```").next().unwrap();
+        let features = ["program-1", "zlib"].map(str::to_owned);
+        let recipe = Recipe::parse(json.as_bytes(), &blobs(), &features).unwrap();
+        assert_eq!(
+            serde_json::to_string(&recipe).unwrap(),
+            json,
+            "the fields are in the order of the types"
+        );
+        for feature in crate::package::features() {
+            assert!(page.contains(&format!("`{feature}`")), "{feature} is documented");
+        }
+    }
 }
