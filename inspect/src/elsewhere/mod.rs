@@ -22,8 +22,8 @@ use crate::record::Location;
 use crate::store::Store;
 
 /// The transports of skopeo that are no files of a format which this project reads itself.
-pub const TRANSPORTS: [&str; 6] =
-    ["docker-daemon", "docker", "containers-storage", "ostree", "sif", "tarball"];
+pub const TRANSPORTS: [&str; 7] =
+    ["docker-daemon", "docker", "containers-storage", "ostree", "sif", "tarball", "atomic"];
 
 const READ_REGISTRY: &str = "to read images in registries";
 const READ_OTHER: &str = "to read images of this transport";
