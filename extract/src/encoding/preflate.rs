@@ -11,9 +11,11 @@ use std::cell::Cell;
 use std::io::{self, Cursor};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
+use std::time::Duration;
 
+use dd_inspect::failure;
 use preflate_rs::RecreateStreamProcessor;
 
 /// Names the library and the coding.
@@ -67,12 +69,39 @@ impl Recreator {
     /// The deflate bytes of the next chunk.
     ///
     /// # Errors
-    /// `InvalidData`, if the corrections are none of this library's.
+    /// `InvalidData`, if the corrections are none of this library's; a failure `limit`, if they make the library take
+    /// more and more memory.
     pub fn chunk(&mut self, plain: Vec<u8>, corrections: Vec<u8>) -> io::Result<Vec<u8>> {
         let ended = || io::Error::other("the thread that recreates deflate streams ended");
+        let before = resident();
         self.chunks.send(Chunk { plain, corrections }).map_err(|_| ended())?;
-        self.deflate.recv().map_err(|_| ended())?
+        loop {
+            match self.deflate.recv_timeout(LOOK_INTERVAL) {
+                Ok(result) => return result,
+                Err(RecvTimeoutError::Disconnected) => return Err(ended()),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            if resident().saturating_sub(before) > MAX_GROWTH {
+                // The thread cannot be stopped; the failure ends the process.
+                return Err(io::Error::other(failure!(
+                    Limit,
+                    "the corrections of a deflate stream want more memory than any honest ones"
+                )));
+            }
+        }
     }
+}
+
+/// Made-up corrections can ask the library for blocks without end.
+const MAX_GROWTH: u64 = 768 << 20;
+const LOOK_INTERVAL: Duration = Duration::from_millis(20);
+
+/// Memory of this process, in bytes (proc(5), `VmRSS` in `status`); 0 where that cannot be told.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let field = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kibibytes = field.and_then(|text| text.trim().trim_end_matches(" kB").parse::<u64>().ok());
+    kibibytes.unwrap_or(0).saturating_mul(1024)
 }
 
 fn recreate(processor: &mut RecreateStreamProcessor, chunk: &Chunk) -> io::Result<Vec<u8>> {
@@ -217,6 +246,11 @@ mod tests {
                     .is_err()
             );
         }
+    }
+
+    #[test]
+    fn memory_can_be_told() {
+        assert!((1 << 20..1 << 40).contains(&resident()), "{}", resident());
     }
 
     #[test]

@@ -36,12 +36,12 @@ impl ZstdParams {
     /// Memory that compressing takes, in bytes: measured for levels 1–19 with contents above their window.
     pub fn memory(&self) -> u64 {
         match self.level {
-            ..=2 => 2 << 20,
-            3..=4 => 6 << 20,
-            5..=8 => 12 << 20,
-            9..=12 => 40 << 20,
-            13..=15 => 48 << 20,
-            _ => 96 << 20,
+            ..=2 => 4 << 20,
+            3..=4 => 8 << 20,
+            5..=9 => 24 << 20,
+            10..=12 => 56 << 20,
+            13..=15 => 80 << 20,
+            _ => 112 << 20,
         }
     }
 }
