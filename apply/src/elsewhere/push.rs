@@ -8,7 +8,7 @@ use dd_inspect::elsewhere::explain;
 use dd_inspect::fail;
 use dd_inspect::store::Store;
 
-pub(super) const PURPOSE: &str = "to write images to registries and other stores";
+const PURPOSE: &str = "to write images to registries and other stores";
 
 /// What must be found at the destination.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,14 +21,26 @@ pub struct Arrived {
     pub config: Option<Digest>,
 }
 
-/// Whether a destination stores manifests as they are, not layers uncompressed below a manifest of its own.
-pub(super) fn keeps_manifests(destination: &str) -> bool {
+/// What a destination does with a manifest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Keeps {
+    /// It stores it as it is.
+    Manifest,
+    /// It stores the layers uncompressed, or makes a manifest of its own.
+    Config,
+}
+
+fn keeps(destination: &str) -> Keeps {
     let transport = destination.split(':').next().unwrap_or_default();
-    !["docker-daemon", "docker-archive", "sif", "tarball", "ostree"].contains(&transport)
+    if ["docker-daemon", "docker-archive", "sif", "tarball", "ostree"].contains(&transport) {
+        Keeps::Config
+    } else {
+        Keeps::Manifest
+    }
 }
 
 /// Whether several manifests can be stored under one name (containers-storage and the daemon cannot).
-pub(super) fn takes_indexes(destination: &str) -> bool {
+fn takes_indexes(destination: &str) -> bool {
     ["docker:", "oci:", "dir:"].iter().any(|transport| destination.starts_with(transport))
 }
 
@@ -48,9 +60,9 @@ pub fn push(
         fail!(Usage, "{destination} takes an image for one platform only"; "choose it with --platform");
     }
     let skopeo = Skopeo { options, store, purpose: PURPOSE };
-    let keeps = keeps_manifests(destination);
+    let kept = keeps(destination);
     let mut helper = skopeo.command("copy", Side::Destination)?.arg("--quiet");
-    if keeps {
+    if kept == Keeps::Manifest {
         helper = helper.arg("--preserve-digests");
     }
     if wanted.is_index {
@@ -61,16 +73,16 @@ pub fn push(
     }
     let copied = helper.arg("--").arg(source).arg(destination).output();
     copied.map_err(|e| explain(e, &format!("writing to {destination}")))?;
-    match (keeps, wanted.config) {
-        (true, _) => {
+    match (kept, wanted.config) {
+        (Keeps::Manifest, _) => {
             compare(destination, &["--raw"], "manifest", wanted.manifest, skopeo)?;
             Ok(true)
         }
-        (false, Some(config)) => {
+        (Keeps::Config, Some(config)) => {
             compare(destination, &["--config", "--raw"], "configuration", config, skopeo)?;
             Ok(false)
         }
-        (false, None) => Ok(false),
+        (Keeps::Config, None) => Ok(false),
     }
 }
 
@@ -110,10 +122,10 @@ mod tests {
     fn destinations_that_keep_manifests() {
         for destination in ["docker://h/a:1", "containers-storage:a:1", "oci:/tmp/x", "dir:/tmp/x"]
         {
-            assert!(keeps_manifests(destination), "{destination}");
+            assert_eq!(keeps(destination), Keeps::Manifest, "{destination}");
         }
         for destination in ["docker-daemon:a:1", "docker-archive:/tmp/x"] {
-            assert!(!keeps_manifests(destination), "{destination}");
+            assert_eq!(keeps(destination), Keeps::Config, "{destination}");
         }
         assert!(takes_indexes("docker://h/a:1") && !takes_indexes("docker-daemon:a:1"));
         assert!(!takes_indexes("containers-storage:a:1"));

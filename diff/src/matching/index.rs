@@ -141,10 +141,10 @@ impl Shard {
 
 impl Spacing {
     fn new(len: usize, key: usize, memory: usize) -> Self {
-        // Four bytes a position, while it is built twice, and at most as much for the buckets' starts.
-        let affordable = (memory / 12).clamp(1 << 10, MOST_POSITIONS);
+        // Four bytes a position, twice while it is built, and two for the buckets' starts.
+        let affordable = (memory / 10).clamp(1 << 10, MOST_POSITIONS);
         let step = len.div_ceil(affordable).max(1);
-        Self { step, key: if step == 1 { key } else { LONGEST_KEY.min(key * 2) } }
+        Self { step, key: LONGEST_KEY.min(key + (step - 1).min(8)) }
     }
 
     fn places(&self, len: usize) -> usize {

@@ -29,7 +29,11 @@ pub(crate) fn scan(
 }
 
 /// Bytes that a new alignment must explain beyond the old one.
-const MARGIN: usize = 8;
+const MARGIN: usize = 5;
+
+/// Bytes of a match that are compared when alignments are: enough to tell, and no more than a constant
+/// for each byte of the target.
+const COMPARED: usize = 512;
 
 /// The look-ahead in which an alignment that agrees mostly is followed without a search.
 const AHEAD: usize = 16;
@@ -72,7 +76,8 @@ fn find_anchors(
             at += followed + 1;
             continue;
         }
-        match index.longest(&target[at..], hint, effort.candidates) {
+        let wanted = &target[at..(at + COMPARED).min(target.len())];
+        match index.longest(wanted, hint, effort.candidates) {
             Some(found) if found.len > agrees(found.len) + MARGIN || aligned.is_none() => {
                 anchors.push(Anchor { target: at, base: found.base, len: found.len });
                 at += found.len;
@@ -90,6 +95,9 @@ fn agreeing(base: &[u8], at: usize, target: &[u8], len: usize) -> usize {
     base[at..].iter().zip(target).take(len).filter(|(a, b)| a == b).count()
 }
 
+/// Bytes before an anchor that are taken from the cover before it at most.
+const REACH: usize = 16 << 10;
+
 /// Extends each anchor to both sides; where two meet, the border lies where most bytes agree.
 fn extend(base: &[u8], target: &[u8], from: usize, anchors: &[Anchor]) -> Vec<Cover> {
     let mut covers: Vec<Cover> = Vec::with_capacity(anchors.len());
@@ -100,7 +108,8 @@ fn extend(base: &[u8], target: &[u8], from: usize, anchors: &[Anchor]) -> Vec<Co
         let mut start = anchor.target - back;
         if let Some(previous) = covers.last_mut() {
             // The previous one was extended forwards up to here at most; it may claim too much.
-            let reach = extend_back(base, target, anchor, previous.target + 1);
+            let limit = (previous.target + 1).max(anchor.target.saturating_sub(REACH));
+            let reach = extend_back(base, target, anchor, limit);
             if reach > back {
                 start = split(base, target, previous, anchor, anchor.target - reach);
                 previous.len = start - previous.target;

@@ -1,0 +1,235 @@
+//! Writes the pieces of a layer as a payload.
+
+use std::io;
+
+use anyhow::Context;
+use dd_inspect::failure::Failure;
+
+use super::layer::Layer;
+use super::plan::{From, Piece};
+use super::similar::Cover;
+use crate::headers::encoder::HeaderEncoder;
+use crate::program::{
+    Entry, Literal, PayloadWriter, Source, SourceBytes, Sources, ids::generator::TAR_HEADER,
+};
+
+use super::catalog::{Catalog, Place};
+
+/// Bytes of content that are handled at a time.
+const CHUNK: u64 = 1 << 20;
+
+/// What a piece cost before coding.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Cost {
+    /// Bytes that differ inside covers.
+    pub differing: u64,
+    /// Bytes in covers.
+    pub covered: u64,
+    /// Literal bytes.
+    pub literal: u64,
+}
+
+/// Base layers as the delta program reads them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bases<'a>(pub &'a [Layer]);
+
+impl Sources for Bases<'_> {
+    fn len(&self, index: usize) -> u64 {
+        self.0.get(index).map_or(0, |layer| layer.bytes.size())
+    }
+
+    fn read_at(&self, index: usize, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+        let layer = self.0.get(index).ok_or(io::ErrorKind::UnexpectedEof)?;
+        layer.bytes.read_exact_at(buf, offset)
+    }
+}
+
+/// Base layers by the places that the payload's head gives them.
+struct Placed<'a> {
+    bases: &'a [Layer],
+    /// The base layer at each place.
+    used: Vec<usize>,
+}
+
+impl Placed<'_> {
+    fn layer(&self, source: Source) -> Option<&Layer> {
+        let Source::Base(place) = source else { return None };
+        self.bases.get(*self.used.get(place as usize)?)
+    }
+}
+
+impl SourceBytes for Placed<'_> {
+    fn len(&self, source: Source) -> Option<u64> {
+        self.layer(source).map(|layer| layer.bytes.size())
+    }
+
+    fn read_at(&mut self, source: Source, offset: u64, buf: &mut [u8]) -> Result<(), Failure> {
+        let unreadable = |error: io::Error| {
+            dd_inspect::failure!(Io, "reading a base layer at {offset}: {error}")
+        };
+        let layer = self.layer(source).ok_or_else(|| unreadable(io::ErrorKind::NotFound.into()))?;
+        layer.bytes.read_exact_at(buf, offset).map_err(unreadable)
+    }
+}
+
+/// Writes pieces, one after the other.
+pub(crate) struct Emitter<'a> {
+    writer: PayloadWriter<Bases<'a>>,
+    target: &'a Layer,
+    catalog: &'a Catalog<'a>,
+    sources: Placed<'a>,
+    headers: HeaderEncoder,
+}
+
+impl<'a> Emitter<'a> {
+    pub(crate) fn new(
+        writer: PayloadWriter<Bases<'a>>,
+        target: &'a Layer,
+        bases: &'a [Layer],
+        catalog: &'a Catalog<'a>,
+    ) -> Self {
+        let sources = Placed { bases, used: Vec::new() };
+        Self { writer, target, catalog, sources, headers: HeaderEncoder::default() }
+    }
+
+    pub(crate) fn into_writer(self) -> PayloadWriter<Bases<'a>> {
+        self.writer
+    }
+
+    /// Writes one piece; `covers` are those of its content.
+    pub(crate) fn piece(&mut self, piece: &Piece, covers: &[Cover]) -> anyhow::Result<Cost> {
+        match *piece {
+            Piece::Copy { layer, offset, len } => {
+                let source = self.source(layer)?;
+                self.writer.copy(source, offset, len)?;
+                Ok(Cost::default())
+            }
+            Piece::Zeros { len } => {
+                self.writer.zeros(len)?;
+                Ok(Cost::default())
+            }
+            Piece::Header { file, zeros, model } => self.header(file, zeros, model),
+            Piece::Content { file, from } => {
+                let file = self.target.files.get(file as usize).context("no such file")?;
+                match from {
+                    From::Twin(place) => {
+                        let offset =
+                            self.catalog.file(place).context("no such file")?.content_offset;
+                        let source = self.source(place.layer)?;
+                        self.writer.copy(source, offset, file.size)?;
+                        Ok(Cost::default())
+                    }
+                    From::Relative(place) => {
+                        self.covered(file.content_offset, file.size, place.layer, covers)
+                    }
+                    From::Nowhere => self.covered(file.content_offset, file.size, 0, &[]),
+                }
+            }
+            Piece::Other { offset, len, near } => {
+                self.covered(offset, len, near.map_or(0, |near| near.0), covers)
+            }
+        }
+    }
+
+    fn source(&mut self, layer: u32) -> anyhow::Result<Source> {
+        let source = self.writer.base(layer as usize)?;
+        if source == Source::Base(self.sources.used.len() as u32) {
+            self.sources.used.push(layer as usize);
+        }
+        Ok(source)
+    }
+
+    fn header(&mut self, file: u32, zeros: u64, model: Option<Place>) -> anyhow::Result<Cost> {
+        let file = self.target.files.get(file as usize).context("no such file")?;
+        let header =
+            self.target.read(file.header_offset, file.content_offset - file.header_offset)?;
+        let base = match model {
+            Some(place) => {
+                let offset = self.catalog.file(place).context("no such file")?.header_offset;
+                Some((self.source(place.layer)?, offset))
+            }
+            None => None,
+        };
+        let (headers, sources) = (&mut self.headers, &mut self.sources);
+        let describe = |columns: &mut _| -> Option<Entry> {
+            headers.encode(zeros, &header, base, sources, columns)
+        };
+        let len = zeros + header.len() as u64;
+        let fits = len <= crate::program::limits::GENERATED_LEN as u64;
+        if !fits || !self.writer.generate(TAR_HEADER, len, describe)? {
+            self.writer.zeros(zeros)?;
+            self.writer.literal(Literal::Raw, &header)?;
+            return Ok(Cost { literal: header.len() as u64, ..Cost::default() });
+        }
+        Ok(Cost::default())
+    }
+
+    /// Writes a range of the target: what covers say as edits, the rest as literals.
+    fn covered(
+        &mut self,
+        offset: u64,
+        len: u64,
+        layer: u32,
+        covers: &[Cover],
+    ) -> anyhow::Result<Cost> {
+        let kind = self.literal_kind(offset, len)?;
+        let mut cost = Cost::default();
+        let mut at = offset;
+        for cover in covers {
+            self.literals(kind, at, cover.target - at)?;
+            cost.literal += cover.target - at;
+            cost.covered += cover.len;
+            cost.differing += self.edits(layer, cover)?;
+            at = cover.target + cover.len;
+        }
+        self.literals(kind, at, offset + len - at)?;
+        cost.literal += offset + len - at;
+        Ok(cost)
+    }
+
+    /// Writes a cover: its parts without difference as copies. Returns the bytes that differ.
+    fn edits(&mut self, layer: u32, cover: &Cover) -> anyhow::Result<u64> {
+        let source = self.source(layer)?;
+        let base = self.sources.bases.get(layer as usize).context("no such base layer")?;
+        let mut differing = 0;
+        let mut at = 0;
+        while at < cover.len {
+            let len = CHUNK.min(cover.len - at);
+            let offset = cover.base + at;
+            let mut bytes = self.target.read(cover.target + at, len)?;
+            for (byte, base) in bytes.iter_mut().zip(base.read(offset, len)?) {
+                *byte = byte.wrapping_sub(base);
+            }
+            let nonzero = bytes.iter().filter(|&&byte| byte != 0).count() as u64;
+            if nonzero == 0 {
+                self.writer.copy(source, offset, len)?;
+            } else {
+                self.writer.edit(source, offset, &bytes)?;
+            }
+            differing += nonzero;
+            at += len;
+        }
+        Ok(differing)
+    }
+
+    fn literals(&mut self, kind: Literal, offset: u64, len: u64) -> anyhow::Result<()> {
+        let mut at = 0;
+        while at < len {
+            let part = CHUNK.min(len - at);
+            self.writer.literal(kind, &self.target.read(offset + at, part)?)?;
+            at += part;
+        }
+        Ok(())
+    }
+
+    /// Text and other bytes go into streams of their own: each is coded better so.
+    fn literal_kind(&self, offset: u64, len: u64) -> anyhow::Result<Literal> {
+        let start = self.target.read(offset, len.min(4096))?;
+        Ok(if is_text(&start) { Literal::Text } else { Literal::Raw })
+    }
+}
+
+/// Whether bytes look like text: none of the control characters that text does not have.
+fn is_text(bytes: &[u8]) -> bool {
+    !bytes.iter().any(|&byte| byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r' | 0x0c | 0x1b))
+}

@@ -1,0 +1,162 @@
+//! Encodes a target layer against base layers: what dd-diff does for each.
+//!
+//! [`plan`] cuts the layer into pieces by the entries of both sides, [`similar`] searches changed
+//! contents in those that they were, [`emit`] writes the program. The bytes depend on layers and
+//! [`Options`] alone, not on the number of threads.
+
+mod catalog;
+mod emit;
+mod layer;
+mod options;
+mod plan;
+mod similar;
+
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context;
+
+pub use layer::{File, Layer};
+pub use options::Options;
+
+use crate::program::{Nothing, PayloadSummary, PayloadWriter, WriterOptions};
+use catalog::{Catalog, Place};
+use emit::{Bases, Emitter};
+use plan::{From, Piece};
+use similar::{Cover, Search};
+
+/// How one file of the target was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Made {
+    /// The file's place in the target layer.
+    pub file: usize,
+    /// The base layer's and the file's place that it came from.
+    pub from: Option<(usize, usize)>,
+    /// By which means its content came.
+    pub means: Means,
+    /// Bytes that travel for it, before coding.
+    pub cost: u64,
+}
+
+/// By which means content came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Means {
+    /// Content as it is in the base, under another header.
+    Copy,
+    /// Content of the base with differences.
+    Edit,
+    /// Bytes that travel.
+    Literal,
+}
+
+/// A payload that was written.
+#[derive(Debug, Clone)]
+pub struct Encoded {
+    /// What it declares, and its length.
+    pub summary: PayloadSummary,
+    /// The files of the target that are not wholly in the base.
+    pub made: Vec<Made>,
+}
+
+/// Encodes a layer against base layers; without base layers it travels whole.
+///
+/// `done` is called with the bytes of the target that were dealt with since the last call.
+///
+/// # Errors
+/// What reading the layers or writing fails with.
+pub fn encode(
+    target: &Layer,
+    bases: &[Layer],
+    options: &Options,
+    spool_dir: &Path,
+    out: &mut impl Write,
+    done: impl Fn(u64) + Sync,
+) -> anyhow::Result<Encoded> {
+    let reading = || format!("encoding layer {}", target.diff_id);
+    let catalog = Catalog::new(bases);
+    let pieces = plan::pieces(target, bases, &catalog).with_context(reading)?;
+    let searches: Vec<(usize, Search)> = (0..pieces.len())
+        .filter_map(|number| Some((number, search_for(target, bases, &catalog, &pieces[number])?)))
+        .collect();
+    let ranges: Vec<Search> = searches.iter().map(|(_, search)| *search).collect();
+    let covers = similar::search(target, bases, &ranges, &options.effort(), options.memory, &done)
+        .with_context(reading)?;
+    let mut found = searches.iter().map(|(number, _)| *number).zip(covers).peekable();
+
+    let writer_options = WriterOptions {
+        level: options.zstd_level(),
+        window_log: 23,
+        encoders: Arc::new(Nothing),
+        spool_dir: spool_dir.to_owned(),
+    };
+    let lens = bases.iter().map(|base| (base.diff_id, base.bytes.size())).collect();
+    let writer = PayloadWriter::new(writer_options, lens, Bases(bases));
+    let mut emitter = Emitter::new(writer, target, bases, &catalog);
+    let mut made = Vec::new();
+    for (number, piece) in pieces.iter().enumerate() {
+        let covers = found.next_if(|(at, _)| *at == number).map(|(_, covers)| covers);
+        let covers: Vec<Cover> = covers.unwrap_or_default();
+        let cost = emitter.piece(piece, &covers).with_context(reading)?;
+        note(&mut made, piece, cost);
+    }
+    let summary = emitter.into_writer().finish(out).with_context(reading)?;
+    Ok(Encoded { summary, made })
+}
+
+/// Where the content of a piece is to be searched.
+fn search_for(
+    target: &Layer,
+    bases: &[Layer],
+    catalog: &Catalog<'_>,
+    piece: &Piece,
+) -> Option<Search> {
+    match *piece {
+        Piece::Content { file, from: From::Relative(place) } => {
+            let (file, base) = (target.files.get(file as usize)?, catalog.file(place)?);
+            Some(Search {
+                target: file.content_offset,
+                len: file.size,
+                layer: place.layer,
+                base: base.content_offset,
+                base_len: base.size,
+            })
+        }
+        // What belongs to no entry here may belong to none there: look where the base's entry ends.
+        Piece::Other { offset, len, near } => {
+            let (layer, base) = near.unwrap_or((0, 0));
+            let left = bases.get(layer as usize)?.bytes.size().checked_sub(base)?;
+            let base_len = left.min(len.saturating_mul(2).max(1 << 20));
+            Some(Search { target: offset, len, layer, base, base_len })
+        }
+        _ => None,
+    }
+}
+
+/// Notes how a file was made; its header and its content are two pieces.
+fn note(made: &mut Vec<Made>, piece: &Piece, cost: emit::Cost) {
+    let cost_sum = cost.differing + cost.literal;
+    let pair = |place: Place| (place.layer as usize, place.file as usize);
+    match *piece {
+        Piece::Header { file, model, .. } => made.push(Made {
+            file: file as usize,
+            from: model.map(pair),
+            means: Means::Copy,
+            cost: cost_sum,
+        }),
+        Piece::Content { from, .. } => {
+            if let Some(last) = made.last_mut() {
+                last.cost += cost_sum;
+                last.means = match from {
+                    From::Twin(_) => Means::Copy,
+                    _ if cost.covered > 0 => Means::Edit,
+                    _ => Means::Literal,
+                };
+            }
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,62 @@
+//! What the user chooses, and what follows from it.
+
+use crate::matching::Effort;
+
+/// How a layer is encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// The effort, 1 to 9.
+    pub level: u8,
+    /// Bytes of memory for the search of one large content.
+    pub memory: u64,
+}
+
+impl Default for Options {
+    /// Level 6, 512 MiB.
+    fn default() -> Self {
+        Self { level: 6, memory: 512 << 20 }
+    }
+}
+
+/// For each level: the level of zstd, and key, candidates and trust of the search.
+const LEVELS: [(i32, usize, usize, usize); 9] = [
+    (3, 16, 4, 8),
+    (6, 16, 4, 6),
+    (9, 12, 4, 6),
+    (12, 12, 8, 6),
+    (16, 12, 8, 4),
+    (19, 12, 8, 4),
+    (19, 12, 16, 2),
+    (20, 12, 16, 0),
+    (22, 10, 32, 0),
+];
+
+impl Options {
+    fn row(&self) -> (i32, usize, usize, usize) {
+        LEVELS[usize::from(self.level.clamp(1, 9)) - 1]
+    }
+
+    pub(super) fn zstd_level(&self) -> i32 {
+        self.row().0
+    }
+
+    pub(super) fn effort(&self) -> Effort {
+        let (_, key, candidates, trust) = self.row();
+        let memory = usize::try_from(self.memory).unwrap_or(usize::MAX);
+        Effort { key, candidates, trust, memory }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_level_has_an_effort() {
+        for level in 0..=u8::MAX {
+            let options = Options { level, ..Options::default() };
+            assert!((1..=22).contains(&options.zstd_level()), "{level}");
+            assert!((4..=32).contains(&options.effort().key), "{level}");
+        }
+    }
+}

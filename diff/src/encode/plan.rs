@@ -1,0 +1,219 @@
+//! Cuts a target layer into pieces, and says for each what of the bases it may be made from.
+
+use std::io;
+
+use super::catalog::{Catalog, Place};
+use super::layer::{File, Layer};
+
+/// A part of a target layer. Pieces follow each other without a gap.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Piece {
+    /// Bytes that stand in a base as they are: headers, content and padding of whole entries.
+    Copy { layer: u32, offset: u64, len: u64 },
+    /// Zero bytes.
+    Zeros { len: u64 },
+    /// An entry's header and the zeros before it.
+    Header { file: u32, zeros: u64, model: Option<Place> },
+    /// An entry's content.
+    Content { file: u32, from: From },
+    /// Bytes that belong to no entry; `near` is where in the bases the like may stand.
+    Other { offset: u64, len: u64, near: Option<(u32, u64)> },
+}
+
+/// Where content comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum From {
+    /// A file with the same content.
+    Twin(Place),
+    /// A file that it resembles.
+    Relative(Place),
+    /// Nothing.
+    Nowhere,
+}
+
+/// Entries that a copy of whole entries must have.
+const RUN: usize = 2;
+
+/// Bytes of a header that are compared with those of the base's.
+const HEADER: u64 = 64 << 10;
+
+/// What is known of one entry before runs are formed.
+#[derive(Debug, Clone, Copy)]
+struct Fate {
+    /// Zeros before its header.
+    zeros: u64,
+    /// The base's entry that its header resembles.
+    model: Option<Place>,
+    from: From,
+    /// Header and content are those of `model`.
+    whole: bool,
+}
+
+/// The pieces of a target layer.
+///
+/// # Errors
+/// What reading the layers fails with.
+pub(crate) fn pieces(
+    target: &Layer,
+    bases: &[Layer],
+    catalog: &Catalog<'_>,
+) -> io::Result<Vec<Piece>> {
+    let mut planner = Planner { target, bases, catalog, pieces: Vec::new(), run: None, last: None };
+    let mut end = 0;
+    let mut fates = Vec::with_capacity(target.files.len());
+    for file in target.files.iter() {
+        fates.push(planner.fate(file, end)?);
+        end = file.end();
+    }
+    end = 0;
+    let mut at = 0;
+    while let Some(file) = target.files.get(at) {
+        let gap = file.header_offset - end;
+        if gap > fates[at].zeros {
+            planner.other(end, gap);
+        }
+        let run = planner.run_length(&fates[at..], at)?;
+        if run >= RUN {
+            planner.copy(&fates[at..at + run], at)?;
+        } else {
+            planner.entry(at as u32, file, &fates[at]);
+        }
+        at += run.max(1);
+        end = target.files[at - 1].end();
+    }
+    planner.tail(end)?;
+    Ok(planner.pieces)
+}
+
+struct Planner<'a> {
+    target: &'a Layer,
+    bases: &'a [Layer],
+    catalog: &'a Catalog<'a>,
+    pieces: Vec<Piece>,
+    /// The base's file that would continue the run of twins.
+    run: Option<Place>,
+    /// Where the last base file that was used ends.
+    last: Option<(u32, u64)>,
+}
+
+impl Planner<'_> {
+    fn fate(&mut self, file: &File, end: u64) -> io::Result<Fate> {
+        let gap = file.header_offset - end;
+        let zeros = if gap < 512 && is_zero(&self.target.read(end, gap)?) { gap } else { 0 };
+        let twin = self.catalog.twin(file, self.run);
+        let relative = || self.catalog.relative(file).filter(|_| file.size > 0);
+        let from = match twin {
+            Some(twin) => From::Twin(twin),
+            None => relative().map_or(From::Nowhere, From::Relative),
+        };
+        let model = match from {
+            From::Twin(place) | From::Relative(place) => Some(place),
+            From::Nowhere => self.catalog.same_path(file),
+        };
+        self.run = model.map(Place::next);
+        let whole = match (model, from) {
+            (Some(model), From::Twin(_)) => self.same_header(file, model)?,
+            (Some(model), From::Nowhere) if file.size == 0 => {
+                let other = self.catalog.file(model);
+                other.is_some_and(|other| other.size == 0) && self.same_header(file, model)?
+            }
+            _ => false,
+        };
+        Ok(Fate { zeros, model, from, whole })
+    }
+
+    fn same_header(&self, file: &File, model: Place) -> io::Result<bool> {
+        let Some(other) = self.catalog.file(model) else { return Ok(false) };
+        let len = file.content_offset - file.header_offset;
+        if other.content_offset - other.header_offset != len || len > HEADER {
+            return Ok(false);
+        }
+        let base = &self.bases[model.layer as usize];
+        Ok(self.target.read(file.header_offset, len)? == base.read(other.header_offset, len)?)
+    }
+
+    /// How many entries from the first on are whole and stand together in the base as they do here.
+    fn run_length(&self, fates: &[Fate], at: usize) -> io::Result<usize> {
+        let mut len = 0;
+        let mut expected = None;
+        for (fate, file) in fates.iter().zip(&self.target.files[at..]) {
+            let Some(model) = fate.model.filter(|_| fate.whole) else { break };
+            let Some(other) = self.catalog.file(model) else { break };
+            if let Some((layer, end)) = expected {
+                let follows = layer == model.layer
+                    && other.header_offset.checked_sub(fate.zeros) == Some(end)
+                    && file.header_offset - self.target.files[at + len - 1].end() == fate.zeros
+                    && is_zero(&self.bases[layer as usize].read(end, fate.zeros)?);
+                if !follows {
+                    break;
+                }
+            }
+            expected = Some((model.layer, other.end()));
+            len += 1;
+        }
+        Ok(len)
+    }
+
+    /// Copies a run of whole entries; the zeros before it too, where the base has as many there.
+    fn copy(&mut self, fates: &[Fate], at: usize) -> io::Result<()> {
+        let (first, last) = (&self.target.files[at], &self.target.files[at + fates.len() - 1]);
+        let Some((model, other)) =
+            fates[0].model.and_then(|model| Some((model, self.catalog.file(model)?)))
+        else {
+            return Ok(());
+        };
+        let zeros = fates[0].zeros;
+        let len = last.end() - first.header_offset;
+        let before = other.header_offset.checked_sub(zeros);
+        let base = &self.bases[model.layer as usize];
+        let (offset, len) = match before {
+            Some(before) if is_zero(&base.read(before, zeros)?) => (before, len + zeros),
+            _ => {
+                self.pieces.push(Piece::Zeros { len: zeros });
+                (other.header_offset, len)
+            }
+        };
+        self.pieces.push(Piece::Copy { layer: model.layer, offset, len });
+        self.last = Some((model.layer, offset + len));
+        Ok(())
+    }
+
+    fn entry(&mut self, number: u32, file: &File, fate: &Fate) {
+        self.pieces.push(Piece::Header { file: number, zeros: fate.zeros, model: fate.model });
+        if file.size > 0 {
+            self.pieces.push(Piece::Content { file: number, from: fate.from });
+        }
+        if let Some((model, other)) =
+            fate.model.and_then(|model| Some((model, self.catalog.file(model)?)))
+        {
+            self.last = Some((model.layer, other.end()));
+        }
+    }
+
+    fn other(&mut self, offset: u64, len: u64) {
+        self.pieces.push(Piece::Other { offset, len, near: self.last });
+    }
+
+    /// What follows the last entry: zeros, as a rule.
+    fn tail(&mut self, end: u64) -> io::Result<()> {
+        let len = self.target.bytes.size() - end;
+        if len == 0 {
+            return Ok(());
+        }
+        let mut at = end;
+        while at < end + len {
+            let part = (end + len - at).min(1 << 20);
+            if !is_zero(&self.target.read(at, part)?) {
+                self.other(end, len);
+                return Ok(());
+            }
+            at += part;
+        }
+        self.pieces.push(Piece::Zeros { len });
+        Ok(())
+    }
+}
+
+fn is_zero(bytes: &[u8]) -> bool {
+    bytes.iter().all(|&byte| byte == 0)
+}

@@ -1,0 +1,174 @@
+//! Searches contents of the target in contents of the bases, side by side and in bounded memory.
+
+use std::io;
+
+use rayon::prelude::*;
+
+use super::layer::Layer;
+use crate::matching::{self, Effort};
+
+/// A range of the target to be found in a range of a base layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Search {
+    /// Where it begins in the target layer.
+    pub target: u64,
+    /// Bytes of it.
+    pub len: u64,
+    /// The place of the base layer.
+    pub layer: u32,
+    /// Where the range of the base begins.
+    pub base: u64,
+    /// Bytes of that.
+    pub base_len: u64,
+}
+
+/// A range of the target layer that resembles a range of a base layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Cover {
+    /// Where it begins in the target layer.
+    pub target: u64,
+    /// Where it begins in the base layer.
+    pub base: u64,
+    /// Bytes of it.
+    pub len: u64,
+}
+
+/// Searches of at most so many bytes of both sides run side by side; larger ones are each searched by
+/// all threads. Constant, so that the result does not depend on the number of threads.
+const SMALL: u64 = 4 << 20;
+
+/// The covers of each search.
+///
+/// Holds at most `memory` bytes for a large search: of content longer than that allows, windows are
+/// searched in windows of the base.
+///
+/// # Errors
+/// What reading the layers fails with.
+pub(crate) fn search(
+    target: &Layer,
+    bases: &[Layer],
+    searches: &[Search],
+    effort: &Effort,
+    memory: u64,
+    done: impl Fn(u64) + Sync,
+) -> io::Result<Vec<Vec<Cover>>> {
+    let one = |search: &Search| {
+        let effort = Effort { memory: effort.memory.min(memory as usize / 8 * 5), ..*effort };
+        let covers = one(target, bases, search, &effort, memory / 8);
+        done(search.len);
+        covers
+    };
+    let is_small = |search: &Search| search.len.saturating_add(search.base_len) <= SMALL;
+    let small: io::Result<Vec<Option<Vec<Cover>>>> = searches
+        .par_iter()
+        .map(|search| is_small(search).then(|| one(search)).transpose())
+        .collect();
+    let found = small?.into_iter().zip(searches);
+    found.map(|(covers, search)| covers.map_or_else(|| one(search), Ok)).collect()
+}
+
+fn one(
+    target: &Layer,
+    bases: &[Layer],
+    search: &Search,
+    effort: &Effort,
+    window: u64,
+) -> io::Result<Vec<Cover>> {
+    let Some(base) = bases.get(search.layer as usize) else { return Ok(Vec::new()) };
+    let whole = search.len <= window && search.base_len <= window.saturating_mul(3);
+    let step = if whole { search.len.max(1) } else { window.max(1 << 16) };
+    let mut covers: Vec<Cover> = Vec::new();
+    let mut at = 0;
+    while at < search.len {
+        let len = step.min(search.len - at);
+        let (base_at, base_len) =
+            if whole { (0, search.base_len) } else { base_window(search, at, step, covers.last()) };
+        let found = matching::covers(
+            &base.read(search.base + base_at, base_len)?,
+            &target.read(search.target + at, len)?,
+            effort,
+        );
+        covers.extend(found.iter().map(|cover| Cover {
+            target: search.target + at + cover.target as u64,
+            base: search.base + base_at + cover.base as u64,
+            len: cover.len as u64,
+        }));
+        at += len;
+    }
+    Ok(covers)
+}
+
+/// The part of the base, three windows long, around the place where the window at `at` is expected.
+fn base_window(search: &Search, at: u64, step: u64, last: Option<&Cover>) -> (u64, u64) {
+    let expected = match last {
+        Some(last) => (last.base + last.len - search.base)
+            .saturating_add((search.target + at).saturating_sub(last.target + last.len)),
+        None => at,
+    };
+    let len = search.base_len.min(step.saturating_mul(3));
+    (expected.saturating_sub(step).min(search.base_len - len), len)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use dd_inspect::digest::DiffId;
+    use std::sync::Arc;
+
+    const EFFORT: Effort = Effort { key: 12, candidates: 8, trust: 4, memory: 1 << 24 };
+
+    fn layer(bytes: Vec<u8>) -> Layer {
+        Layer::new(DiffId::of(&bytes), Arc::new(bytes), Vec::new())
+    }
+
+    fn noise(len: usize) -> Vec<u8> {
+        let mut state = 88_172_645_463_325_252_u64;
+        let next = |_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state as u8
+        };
+        (0..len).map(next).collect()
+    }
+
+    fn found(base: &[u8], target: &[u8], search: Search, memory: u64) -> Vec<Cover> {
+        let (target, bases) = (layer(target.to_vec()), [layer(base.to_vec())]);
+        let mut found = super::search(&target, &bases, &[search], &EFFORT, memory, |_| ()).unwrap();
+        found.pop().unwrap()
+    }
+
+    #[test]
+    fn ranges_are_those_of_the_layers() {
+        let base = noise(50_000);
+        let target = [&base[..100], &base[30_000..45_000]].concat();
+        let search = Search { target: 100, len: 15_000, layer: 0, base: 20_000, base_len: 30_000 };
+        let covers = found(&base, &target, search, 1 << 24);
+        assert_eq!(covers, [Cover { target: 100, base: 30_000, len: 15_000 }]);
+    }
+
+    #[test]
+    fn long_content_is_searched_in_windows() {
+        let base = noise(3 << 20);
+        let target = [&base[100_000..], &base[..1_000]].concat();
+        let len = target.len() as u64;
+        let search = Search { target: 0, len, layer: 0, base: 0, base_len: base.len() as u64 };
+        let covers = found(&base, &target, search, 4 << 20);
+        let covered: u64 = covers.iter().map(|cover| cover.len).sum();
+        assert!(covered > len - 2_000, "{covered} of {len}");
+        for cover in covers {
+            let (from, to) = (cover.base as usize, cover.target as usize);
+            assert_eq!(base[from..from + 10], target[to..to + 10]);
+        }
+    }
+
+    #[test]
+    fn an_absent_layer_gives_nothing_and_a_wrong_range_an_error() {
+        let search = Search { target: 0, len: 10, layer: 1, base: 0, base_len: 10 };
+        assert_eq!(found(b"0123456789", b"0123456789", search, 1 << 20), []);
+        let (target, bases) = (layer(vec![0; 10]), [layer(vec![0; 10])]);
+        let search = Search { layer: 0, base: 5, ..search };
+        assert!(super::search(&target, &bases, &[search], &EFFORT, 1 << 20, |_| ()).is_err());
+    }
+}
