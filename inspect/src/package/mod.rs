@@ -14,6 +14,7 @@ mod sample;
 mod show;
 mod source;
 mod verify;
+mod view;
 
 pub use reader::{BlobInfo, DocumentReader, Documents, MAX_DOCUMENT_LEN, Options, Reader};
 pub use recipe::{
@@ -23,6 +24,7 @@ pub use recipe::{
 pub use show::{describe, table};
 pub use source::{BlobReader, Kept, KeptReader};
 pub use verify::{PROGRAM_START, Report, verify};
+pub use view::show_package;
 
 /// The features of this release that a package may require (docs/package-format.md, "Features").
 pub fn features() -> Vec<String> {

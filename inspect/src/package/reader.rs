@@ -261,6 +261,12 @@ impl Reader {
         self.source.keep(blob.digest, blob.size)
     }
 
+    /// A blob without its own zstd frame, if it has one.
+    pub(super) fn unpacked(&mut self, number: u32) -> anyhow::Result<Box<dyn Read + '_>> {
+        let blob = self.info(number)?;
+        unpacked(&mut self.source, &blob)
+    }
+
     fn info(&self, number: u32) -> anyhow::Result<BlobInfo> {
         let blob = self.blobs.get(number as usize);
         blob.cloned().ok_or_else(|| broken(&format!("it has no blob {number}")).into())

@@ -1,0 +1,106 @@
+//! What dd-inspect does with a package: shows it, and verifies it on request.
+
+use std::collections::HashMap;
+use std::io::Read;
+use std::path::Path;
+
+use anyhow::Context;
+
+use super::reader::{Options, Reader};
+use super::show::{describe, table};
+use super::{BlobKind, verify};
+use crate::digest::hash_reader;
+use crate::ndjson::Line;
+use crate::range::FileRange;
+use crate::record::Package;
+use crate::stage::Stage;
+
+/// Bytes of changes that are read from a package.
+const MAX_CHANGES_LEN: u64 = 4 << 20;
+
+/// Shows the package in a file: a `package` record and the `change` records inside, or a table. With `all`, every blob is
+/// verified first.
+///
+/// # Errors
+/// `package-corrupt`, `unsupported`; the file cannot be read.
+pub fn show_package(stage: &mut Stage, path: &Path, all: bool) -> anyhow::Result<()> {
+    let context = || format!("reading the package {}", path.display());
+    let options = Options::default();
+    let (file_digest, size) = hash_reader(FileRange::open(path)?).with_context(context)?;
+    let mut reader = Reader::open_path(path, &options)?;
+    let verified = if all {
+        let report = verify(reader).with_context(context)?;
+        reader = Reader::open_path(path, &options)?;
+        format!("verified: {} blobs with {} bytes\n", report.blobs, report.bytes)
+    } else {
+        String::new()
+    };
+    let recipe = reader.recipe();
+    let name = std::path::absolute(path)?.to_string_lossy().into_owned();
+    let record = describe(&recipe, reader.manifest_digest(), name, size, file_digest);
+    let mut text = table(&recipe, reader.blobs(), &HashMap::new());
+    text.push_str(&needs(&record));
+    text.push_str(&verified);
+    stage.show(&text)?;
+    stage.emit(record)?;
+    for (number, raw) in (1..).zip(changes(&mut reader)?) {
+        stage.pass(&Line { number, kind: "change".to_owned(), raw })?;
+    }
+    Ok(())
+}
+
+fn needs(record: &Package) -> String {
+    let mut text = format!(
+        "package {}\n{} bytes, {:.2} % of {}; needs {} MiB of memory and {} MiB of scratch space\n",
+        record.manifest_digest,
+        record.size,
+        record.size as f64 * 100.0 / record.target_size.max(1) as f64,
+        record.target_size,
+        record.memory.div_ceil(1 << 20),
+        record.scratch.div_ceil(1 << 20),
+    );
+    match &record.requires[..] {
+        [] => text.push_str("needs no base\n"),
+        layers => {
+            text.push_str("needs a base with the layers\n");
+            layers.iter().for_each(|layer| text.push_str(&format!("  {layer}\n")));
+        }
+    }
+    text
+}
+
+/// The `change` records inside a package; lines that are none are left out.
+fn changes(reader: &mut Reader) -> anyhow::Result<Vec<Vec<u8>>> {
+    let place = reader.blobs().iter().position(|blob| blob.kind == Some(BlobKind::Changes));
+    let Some(number) = place.and_then(|place| u32::try_from(place).ok()) else {
+        return Ok(Vec::new());
+    };
+    let mut bytes = Vec::new();
+    reader.unpacked(number)?.take(MAX_CHANGES_LEN).read_to_end(&mut bytes)?;
+    let lines = bytes.split(|b| *b == b'\n').filter(|line| {
+        serde_json::from_slice::<serde_json::Value>(line)
+            .is_ok_and(|value| value.get("type").is_some_and(|kind| kind == "change"))
+    });
+    Ok(lines.map(<[u8]>::to_vec).collect())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::sample::Sample;
+    use super::*;
+
+    #[test]
+    fn changes_inside_are_found_and_other_lines_are_not() {
+        let mut sample = Sample::new();
+        let change = br#"{"type":"change","path":"p"}"#;
+        sample.blobs[3].1 = [&change[..], b"\n{\"type\":\"end\"}\n[\n"].concat();
+        let options = Options::default();
+        for _ in 0..2 {
+            let mut reader = Reader::open(std::io::Cursor::new(sample.framed()), &options).unwrap();
+            assert_eq!(changes(&mut reader).unwrap(), [change.to_vec()]);
+            sample.blobs[3].0.push_str("+zstd");
+            sample.blobs[3].1 = zstd::encode_all(&sample.blobs[3].1[..], 3).unwrap();
+        }
+    }
+}
