@@ -5,6 +5,7 @@ pub mod child;
 pub mod digest;
 pub mod elsewhere;
 pub mod failure;
+pub mod image;
 pub mod ndjson;
 pub mod output;
 pub mod package;
