@@ -3,7 +3,7 @@
 //! preflate-rs parses a stream into matches and literals, guesses how its encoder searched, and codes where the
 //! guess is wrong. The coding is that of one version of the library, which [`ID`] names. It works in chunks, so
 //! that memory is bounded. In the corrections each chunk is: the number of plain bytes, the number of bytes of
-//! corrections, the corrections; numbers as in [`super::varint`]. A chunk of 0 bytes of corrections ends the stream.
+//! corrections, the corrections; numbers as in `super::varint`. A chunk of 0 bytes of corrections ends the stream.
 //!
 //! The library guards itself by assertions; a panic in it is an error here, and prints nothing.
 
