@@ -8,7 +8,7 @@ use dd_inspect::digest::{DiffId, Digest};
 use dd_inspect::failure::{Category, classify};
 use dd_inspect::package::{BlobKind, Form, Means, Options, Reader, Recipe, verify};
 use dd_inspect::range::ReadAt;
-use dd_inspect::record::Record;
+use dd_inspect::record::{Compression, Record};
 use dd_pack::container::{Blob, Container};
 use dd_pack::plan::{Plan, PlanOptions, plan};
 
@@ -130,6 +130,85 @@ fn the_same_records_give_the_same_bytes_wherever_they_lie() {
     let (_, one) = pack(&docker_archive(), PlanOptions::default());
     let (_, two) = pack(&docker_archive(), PlanOptions::default());
     assert!(one == two);
+}
+
+/// A change here is a change of the format: packages that exist must stay readable, and docs/package-format.md must
+/// say what is new.
+#[test]
+fn the_bytes_are_pinned() {
+    let world = docker_archive();
+    let (plan, _) = pack(&world, PlanOptions::default());
+    let container = Container::new(blobs(&plan), plan.subject.clone()).unwrap();
+    let mut plain = Vec::new();
+    container.write(&mut plain, true).unwrap();
+    assert_eq!(
+        Digest::of(&plain).to_string(),
+        "sha256:806d5164fce1074531d490be3616627d9c0f6d1d9864fb07bbaac786b9363231"
+    );
+}
+
+/// The archive of [`docker_archive`] inside a compressed file.
+#[test]
+fn a_compressed_file_follows_from_its_tar() {
+    let mut world = docker_archive();
+    let tar = std::fs::read(support::path_in(&world, "app.tar")).unwrap();
+    let file = b"the compressed file";
+    for record in &mut world.records {
+        if let Record::Archive(archive) = record {
+            archive.compression = Compression::Gzip;
+            archive.file_digest = Digest::of(file);
+            archive.size = file.len() as u64;
+        }
+    }
+    let error = plan(&world.gathered(), world.store(), PlanOptions::default()).unwrap_err();
+    assert!(error.to_string().contains("how the file"), "{error}");
+    let encoding = serde_json::json!({ "encoding": "bytes" });
+    world.blob(&tar, Some((file, encoding.clone(), Some(file))));
+    let (plan, package) = pack(&world, PlanOptions::default());
+    let layout = plan.recipe.targets[0].file.as_ref().unwrap();
+    assert_eq!((layout.digest, layout.tar_digest), (Digest::of(file), Some(Digest::of(&tar))));
+    assert_eq!(
+        (&layout.encoding, layout.corrections),
+        (&Some(encoding), Some(2)),
+        "before all programs"
+    );
+    assert!(plan.warnings[0].contains("19 bytes travel"), "{:?}", plan.warnings);
+    verify(open(package)).unwrap();
+}
+
+#[test]
+fn indexes_come_before_what_they_name_and_gaps_stay() {
+    let (mut world, _) = registry(10);
+    let key = "target:1";
+    let index = br#"{"manifests":[]}"#;
+    let place = world.file("index", index);
+    let missing = Digest::of(b"another platform");
+    for record in &mut world.records {
+        if let Record::Manifest(manifest) = record {
+            manifest.parent = Some(Digest::of(index));
+        }
+    }
+    world.manifest(key, Some(&place), index, CONFIG);
+    world.manifest(key, None, b"", CONFIG);
+    let mut last = world.records.iter_mut().rev().filter_map(|record| match record {
+        Record::Manifest(manifest) => Some(manifest),
+        _ => None,
+    });
+    let (gap, top) = (last.next().unwrap(), last.next().unwrap());
+    (top.position, top.config_digest) = (1, None);
+    (gap.position, gap.config_digest, gap.digest, gap.gap) = (2, None, Some(missing), true);
+    (gap.size, gap.parent) = (Some(77), top.digest);
+    let (plan, package) = pack(&world, PlanOptions::default());
+    let manifests = &plan.recipe.targets[0].manifests;
+    let rows: Vec<_> = manifests.iter().map(|m| (m.digest.unwrap(), m.parent, m.gap())).collect();
+    let image = Digest::of(br#"{"schemaVersion":2}"#);
+    assert_eq!(
+        rows,
+        [(Digest::of(index), None, false), (image, Some(0), false), (missing, Some(0), true)]
+    );
+    assert_eq!((manifests[1].layers.len(), manifests[2].size), (3, Some(77)));
+    assert_eq!(plan.subject.unwrap().digest, Digest::of(index));
+    verify(open(package)).unwrap();
 }
 
 #[test]
