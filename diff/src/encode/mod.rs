@@ -1,7 +1,7 @@
 //! Encodes a target layer against base layers: what dd-diff does for each.
 //!
-//! [`plan`] cuts the layer into pieces by the entries of both sides, [`similar`] searches changed
-//! contents in those that they were, [`emit`] writes the program. The bytes depend on layers and
+//! `plan` cuts the layer into pieces by the entries of both sides, `similar` searches changed
+//! contents in those that they were, `emit` writes the program. The bytes depend on layers and
 //! [`Options`] alone, not on the number of threads.
 
 mod catalog;
