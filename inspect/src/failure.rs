@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 /// Why a stage failed: a closed list, documented in docs/records.md.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Category {
     /// The command line or the records on stdin cannot be understood.

@@ -1,11 +1,78 @@
 //! What a delta program asks of its reader.
 
+use anyhow::Context;
+use dd_diff::program::Head;
+use dd_diff::program::ids::Registry;
+use dd_inspect::range::FileRange;
 use dd_inspect::record::Location;
 
-/// The features that a reader of this program must have.
+/// The feature that stands for the frame of version 1 and the ids up to [`last_id`].
+const FRAME: &str = "program-1";
+
+/// The last id of each registry that belongs to [`FRAME`]; later ones are features of their own.
+const fn last_id(registry: Registry) -> u64 {
+    match registry {
+        Registry::Op => 5,
+        Registry::Model => 0,
+        Registry::Generator | Registry::Coder => 2,
+        Registry::Stream => 10,
+        Registry::Encoding => 1,
+    }
+}
+
+/// The head of a program.
 ///
 /// # Errors
-/// It cannot be read.
-pub fn of_program(_location: &Location) -> anyhow::Result<Vec<String>> {
-    Ok(vec!["program-1".to_owned()])
+/// It cannot be read, or is no program.
+pub fn head(location: &Location) -> anyhow::Result<Head> {
+    Head::read(FileRange::at(location)?).context("reading a delta")
+}
+
+/// The features that a reader of this program must have (docs/package-format.md, "Features").
+pub fn of_program(head: &Head) -> Vec<String> {
+    let own = head.ids.iter().filter_map(|(registry, id)| match Registry::from_number(*registry) {
+        Some(known) if *id <= last_id(known) => None,
+        Some(known) => Some(format!("{}-{id}", known.word().replace(' ', "-"))),
+        None => Some(format!("registry-{registry}-{id}")),
+    });
+    std::iter::once(FRAME.to_owned()).chain(own).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dd_diff::program::head::{MAGIC, VERSION};
+    use dd_inspect::package::{PROGRAM_START, features};
+
+    #[test]
+    fn later_ids_are_features_of_their_own() {
+        let ids = vec![(0, 0), (0, 5), (1, 0), (1, 3), (4, 11), (9, 2)];
+        let head = Head { ids, ..Head::default() };
+        assert_eq!(of_program(&head), ["program-1", "model-3", "stream-kind-11", "registry-9-2"]);
+    }
+
+    #[test]
+    fn the_reader_knows_the_same_beginning() {
+        assert_eq!(PROGRAM_START[..8], MAGIC);
+        assert_eq!(u64::from(PROGRAM_START[8]), VERSION);
+        assert!(features().contains(&FRAME.to_owned()));
+    }
+
+    #[test]
+    fn encodings_of_this_release_are_features_that_the_reader_has() {
+        for encoding in [
+            r#"{"encoding":"gzip","header":"","deflate":"zlib","level":6,"mem_level":8}"#,
+            r#"{"encoding":"gzip-members","chunk":5}"#,
+            &format!(
+                r#"{{"encoding":"zstd","library":"{}","level":3}}"#,
+                dd_extract::encoding::zstd::library()
+            ),
+        ] {
+            let value = serde_json::from_str(encoding).expect("JSON");
+            let encoding = dd_extract::encoding::Encoding::parse(&value).expect("an encoding");
+            for feature in encoding.features() {
+                assert!(features().contains(&feature), "{feature}");
+            }
+        }
+    }
 }

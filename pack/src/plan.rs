@@ -13,6 +13,7 @@ use dd_inspect::store::Store;
 
 use crate::container::{Blob, Source, Subject};
 use crate::documents::Documents;
+use crate::features;
 use crate::gather::Gathered;
 
 /// Blobs before the payloads: recipe and documents.
@@ -138,27 +139,27 @@ impl Planner<'_> {
         let Some(delta) = self.records.delta(&diff_id) else {
             fail!(Usage, "no record says how layer {diff_id} is made"; "run dd-diff before dd-pack")
         };
-        let payload = self.program(delta, open)?;
+        let (payload, sources) = self.program(delta, open)?;
         let size = match self.records.size(diff_id) {
             Some(size) => size,
             None => {
                 fail!(Usage, "no blob record gives the size of layer {diff_id}"; "run dd-extract before dd-diff")
             }
         };
-        let sources = if payload.is_some() { delta.sources.clone() } else { Vec::new() };
         let number = number(self.recipe.contents.len())?;
         self.recipe.contents.push(Content { diff_id, size, payload, sources });
         self.contents.insert(diff_id, number);
         Ok(number)
     }
 
+    /// The number of the program that makes a layer, and what it reads, by its own head.
     fn program(
         &mut self,
         delta: &Delta,
         open: &mut HashSet<DiffId>,
-    ) -> anyhow::Result<Option<u32>> {
+    ) -> anyhow::Result<(Option<u32>, Vec<DiffId>)> {
         if delta.means == "base" {
-            return Ok(None);
+            return Ok((None, Vec::new()));
         }
         let diff_id = delta.layer;
         let (Some(location), Some(digest)) = (&delta.location, delta.digest) else {
@@ -167,21 +168,23 @@ impl Planner<'_> {
         if !delta.proven {
             fail!(Usage, "the delta of layer {diff_id} was not proven by decoding it"; "run dd-diff without an option that skips it");
         }
+        let head = features::head(location)?;
         if !open.insert(diff_id) {
             fail!(Usage, "the deltas of layer {diff_id} and others read each other");
         }
-        for source in &delta.sources {
+        for source in &head.sources {
             if self.records.delta(source).is_some_and(|made| made.means != "base") {
                 self.content(*source, open)?;
             }
         }
         open.remove(&diff_id);
-        self.features.extend(crate::features::of_program(location)?);
-        self.recipe.scratch = self.recipe.scratch.max(delta.scratch);
+        self.features.extend(features::of_program(&head));
+        self.recipe.scratch = self.recipe.scratch.max(delta.scratch).max(head.scratch);
         if let Some(why) = &delta.why {
             self.why.insert(diff_id, why.clone());
         }
-        self.payload(BlobKind::Program, digest, location).map(Some)
+        let payload = self.payload(BlobKind::Program, digest, location)?;
+        Ok((Some(payload), head.sources))
     }
 
     /// How compressed bytes follow from their content.

@@ -10,7 +10,7 @@ use std::process::{Command, Output, Stdio};
 
 use dd_inspect::digest::{DiffId, Digest};
 use dd_inspect::package::{Options, Reader, verify};
-use support::{Content, PROGRAM, World};
+use support::{Content, World};
 
 fn world() -> World {
     let mut world = World::new();
@@ -26,7 +26,7 @@ fn world() -> World {
     world.config(key, places[0].as_ref().unwrap(), config);
     world.layer(key, 0, &content, &content, places[1].as_ref());
     world.blob(&content, None);
-    world.delta(&content, Some((PROGRAM, &[DiffId::of(b"base")])));
+    world.delta(&content, Some((&[DiffId::of(b"base")], b"end")));
     world
 }
 

@@ -41,18 +41,27 @@ fn is_absent(error: &anyhow::Error) -> bool {
     error.downcast_ref::<Failure>().is_some_and(|failure| failure.category == Category::NotFound)
 }
 
-/// How many of these layers, counted from the bottom, an archive for this daemon may lack: those that the classic image store
-/// has below another image. The containerd store needs them all, and so does a daemon that does not tell.
+/// Whether the daemon has the image store that Docker had before containerd's: it keeps configurations and layers, but no
+/// manifests. A stand-in that does not tell has another.
+///
+/// # Errors
+/// `missing-program`; `helper-failed` if the daemon cannot be reached.
+pub fn has_classic_store(store: &Store) -> anyhow::Result<bool> {
+    let info = ["info", "--format", "{{.Driver}} {{json .DriverStatus}}"];
+    match docker(store)?.args(info).output() {
+        Ok(info) => Ok(is_classic(&String::from_utf8_lossy(&info))),
+        Err(error) if error.to_string().contains("template") => Ok(false),
+        Err(error) => Err(explain(error, "asking the Docker daemon what it is")),
+    }
+}
+
+/// How many of these layers, counted from the bottom, an archive for the classic store may lack: those that it has below
+/// another image. None if it does not tell.
 pub fn held_layers(diff_ids: &[DiffId], store: &Store) -> usize {
     held(diff_ids, store).unwrap_or(0)
 }
 
 fn held(diff_ids: &[DiffId], store: &Store) -> anyhow::Result<usize> {
-    let info =
-        docker(store)?.args(["info", "--format", "{{.Driver}} {{json .DriverStatus}}"]).output()?;
-    if !is_classic(&String::from_utf8_lossy(&info)) {
-        return Ok(0);
-    }
     let ids = docker(store)?.args(["image", "ls", "--all", "--quiet", "--no-trunc"]).output()?;
     let mut ids: Vec<String> = String::from_utf8(ids)?.lines().map(str::to_owned).collect();
     ids.sort();
@@ -73,7 +82,7 @@ fn docker(store: &Store) -> anyhow::Result<Helper> {
     Helper::new("docker", PURPOSE, store)
 }
 
-/// Whether `DRIVER DRIVER-STATUS` is that of the image store that Docker had before containerd's.
+/// Whether `DRIVER DRIVER-STATUS` is that of the classic store.
 fn is_classic(info: &str) -> bool {
     let driver = info.split(' ').next().unwrap_or_default();
     let known = ["overlay2", "vfs", "btrfs", "zfs", "fuse-overlayfs", "aufs", "devicemapper"];

@@ -8,7 +8,7 @@ use dd_inspect::elsewhere::explain;
 use dd_inspect::fail;
 use dd_inspect::store::Store;
 
-const PURPOSE: &str = "to write images to registries and other stores";
+pub(super) const PURPOSE: &str = "to write images to registries and other stores";
 
 /// What must be found at the destination.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,26 +21,14 @@ pub struct Arrived {
     pub config: Option<Digest>,
 }
 
-/// What a destination does with a manifest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Keeps {
-    /// It stores it as it is.
-    Manifest,
-    /// It stores the layers uncompressed, or makes a manifest of its own.
-    Config,
-}
-
-fn keeps(destination: &str) -> Keeps {
+/// Whether a destination stores manifests as they are, not layers uncompressed below a manifest of its own.
+pub(super) fn keeps_manifests(destination: &str) -> bool {
     let transport = destination.split(':').next().unwrap_or_default();
-    if ["docker-daemon", "docker-archive", "sif", "tarball", "ostree"].contains(&transport) {
-        Keeps::Config
-    } else {
-        Keeps::Manifest
-    }
+    !["docker-daemon", "docker-archive", "sif", "tarball", "ostree"].contains(&transport)
 }
 
 /// Whether several manifests can be stored under one name (containers-storage and the daemon cannot).
-fn takes_indexes(destination: &str) -> bool {
+pub(super) fn takes_indexes(destination: &str) -> bool {
     ["docker:", "oci:", "dir:"].iter().any(|transport| destination.starts_with(transport))
 }
 
@@ -60,9 +48,9 @@ pub fn push(
         fail!(Usage, "{destination} takes an image for one platform only"; "choose it with --platform");
     }
     let skopeo = Skopeo { options, store, purpose: PURPOSE };
-    let kept = keeps(destination);
+    let keeps = keeps_manifests(destination);
     let mut helper = skopeo.command("copy", Side::Destination)?.arg("--quiet");
-    if kept == Keeps::Manifest {
+    if keeps {
         helper = helper.arg("--preserve-digests");
     }
     if wanted.is_index {
@@ -73,16 +61,16 @@ pub fn push(
     }
     let copied = helper.arg("--").arg(source).arg(destination).output();
     copied.map_err(|e| explain(e, &format!("writing to {destination}")))?;
-    match (kept, wanted.config) {
-        (Keeps::Manifest, _) => {
+    match (keeps, wanted.config) {
+        (true, _) => {
             compare(destination, &["--raw"], "manifest", wanted.manifest, skopeo)?;
             Ok(true)
         }
-        (Keeps::Config, Some(config)) => {
+        (false, Some(config)) => {
             compare(destination, &["--config", "--raw"], "configuration", config, skopeo)?;
             Ok(false)
         }
-        (Keeps::Config, None) => Ok(false),
+        (false, None) => Ok(false),
     }
 }
 
@@ -122,10 +110,10 @@ mod tests {
     fn destinations_that_keep_manifests() {
         for destination in ["docker://h/a:1", "containers-storage:a:1", "oci:/tmp/x", "dir:/tmp/x"]
         {
-            assert_eq!(keeps(destination), Keeps::Manifest, "{destination}");
+            assert!(keeps_manifests(destination), "{destination}");
         }
         for destination in ["docker-daemon:a:1", "docker-archive:/tmp/x"] {
-            assert_eq!(keeps(destination), Keeps::Config, "{destination}");
+            assert!(!keeps_manifests(destination), "{destination}");
         }
         assert!(takes_indexes("docker://h/a:1") && !takes_indexes("docker-daemon:a:1"));
         assert!(!takes_indexes("containers-storage:a:1"));

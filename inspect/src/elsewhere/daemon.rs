@@ -42,6 +42,14 @@ struct Answer {
     variant: Option<String>,
 }
 
+/// podman's stand-in for docker answers with a list.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Answers {
+    One(Answer),
+    List([Answer; 1]),
+}
+
 #[derive(Deserialize)]
 struct RootFs {
     #[serde(rename = "Layers", default)]
@@ -62,8 +70,8 @@ pub fn look(name: &str, store: &Store) -> anyhow::Result<DaemonImage> {
 }
 
 fn parse(answer: &[u8]) -> anyhow::Result<DaemonImage> {
-    let answer: Answer = serde_json::from_slice(answer)?;
-    // podman's stand-in for docker leaves the algorithm away.
+    let (Answers::One(answer) | Answers::List([answer])) = serde_json::from_slice(answer)?;
+    // podman leaves the algorithm away as well.
     let id = answer.id.strip_prefix("sha256:").unwrap_or(&answer.id);
     let variant =
         answer.variant.filter(|v| !v.is_empty()).map_or(String::new(), |v| format!("/{v}"));
@@ -136,7 +144,7 @@ mod tests {
         assert_eq!(image.diff_ids, [DiffId::of(b"abc")]);
         assert_eq!(image.platform, "linux/arm64/v8");
         let podman = ANSWER.replacen("sha256:", "", 1).replace(r#"["cafe:latest","a:1"]"#, "null");
-        assert_eq!(parse(podman.as_bytes()).unwrap().id, image.id);
+        assert_eq!(parse(format!("[{podman}]").as_bytes()).unwrap().id, image.id);
         assert!(parse(b"[]").is_err());
     }
 

@@ -351,4 +351,54 @@ mod tests {
             assert!(page.contains(&format!("`{feature}`")), "{feature} is documented");
         }
     }
+
+    /// Every value of the recipe replaced by every other kind of value: refused, or shown without a panic.
+    #[test]
+    fn no_value_makes_it_panic() {
+        let wrong = [
+            Value::Null,
+            json!(-1),
+            json!(0),
+            json!(1),
+            json!(u32::MAX),
+            json!((1_u64 << 53) - 1),
+            json!(u64::MAX),
+            json!("\u{7f}"),
+            json!([]),
+            json!([[0, 0], [u64::MAX]]),
+            json!({}),
+        ];
+        let recipe = Sample::new().recipe();
+        let mut pointers = Vec::new();
+        collect(&recipe, String::new(), &mut pointers);
+        let mut accepted = 0;
+        for pointer in &pointers {
+            for value in &wrong {
+                let mut recipe = recipe.clone();
+                *recipe.pointer_mut(pointer).unwrap() = value.clone();
+                if let Ok(recipe) = parse(&recipe) {
+                    accepted += 1;
+                    let digest = Digest::of(b"");
+                    crate::package::describe(&recipe, digest, String::new(), 0, digest);
+                    crate::package::table(&recipe, &blobs(), &std::collections::HashMap::new());
+                }
+            }
+        }
+        assert!(accepted > 0 && accepted < pointers.len() * wrong.len() / 4, "{accepted}");
+    }
+
+    fn collect(value: &Value, at: String, pointers: &mut Vec<String>) {
+        match value {
+            Value::Object(map) => {
+                map.iter().for_each(|(k, v)| collect(v, format!("{at}/{k}"), pointers));
+            }
+            Value::Array(list) => {
+                (0..)
+                    .zip(list)
+                    .for_each(|(i, v): (u32, _)| collect(v, format!("{at}/{i}"), pointers));
+            }
+            _ => {}
+        }
+        pointers.push(at);
+    }
 }

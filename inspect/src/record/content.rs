@@ -9,6 +9,7 @@ use crate::digest::{DiffId, Digest};
 ///
 /// One for each pair of diff_id and digest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Blob {
     /// The layer's content.
     pub diff_id: DiffId,
@@ -42,6 +43,7 @@ pub struct Blob {
 
 /// What a tar entry is (POSIX.1-2017, pax, "ustar Interchange Format": typeflag).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 #[allow(missing_docs, reason = "the names say it")]
 pub enum EntryKind {
@@ -60,6 +62,7 @@ pub enum EntryKind {
 
 /// `entry`: one entry of a layer's tar.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Entry {
     /// The layer.
     pub layer: DiffId,
@@ -95,6 +98,7 @@ pub struct Entry {
 
 /// How a path differs between base and target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 #[allow(missing_docs, reason = "the names say it")]
 pub enum ChangeKind {
@@ -108,6 +112,7 @@ pub enum ChangeKind {
 
 /// `change`: one path that differs, and what it cost.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Change {
     /// The target layer.
     pub layer: DiffId,
@@ -136,6 +141,7 @@ pub struct Change {
 ///
 /// Each target layer has exactly one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Delta {
     /// The target layer.
     pub layer: DiffId,

@@ -7,6 +7,7 @@ use crate::digest::{DiffId, Digest};
 
 /// What an image is to the pipeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// What the receiver holds.
@@ -19,6 +20,7 @@ pub enum Role {
 
 /// How much of an image as given can be rebuilt exactly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Exact {
     /// The archive file itself, and so everything in it.
@@ -31,6 +33,7 @@ pub enum Exact {
 
 /// Compression of a whole archive file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Compression {
     /// The file is the tar.
@@ -45,6 +48,7 @@ pub enum Compression {
 ///
 /// Written for targets only: it is what rebuilding the very file needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Archive {
     /// Names the archive in this stream: `archive:` and 16 hex digits.
     pub key: String,
@@ -68,6 +72,7 @@ pub struct Archive {
 
 /// `member`: one member of an archive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Member {
     /// The `key` of the archive.
     pub archive: String,
@@ -95,6 +100,7 @@ pub struct Member {
 ///
 /// A file with several manifests (platforms, tags) is one `image` with several `manifest` records.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Image {
     /// Names the image in this stream: its role, `:`, and 16 hex digits that follow from its content
     /// and reference.
@@ -130,6 +136,7 @@ pub struct Image {
 /// Old docker-archives have none: there each entry of `manifest.json` gives a record without `digest`, `media_type`,
 /// `size` and `location`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Manifest {
     /// The `key` of the image.
     pub image: String,
@@ -177,6 +184,7 @@ pub struct Manifest {
 
 /// `config`: an image configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Config {
     /// The `key` of the image.
     pub image: String,
@@ -200,6 +208,7 @@ pub struct Config {
 
 /// `layer`: a layer (or another blob that a manifest lists as one) of a manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Layer {
     /// The `key` of the image.
     pub image: String,

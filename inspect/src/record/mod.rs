@@ -6,6 +6,9 @@
 
 mod content;
 mod image;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod schema;
 mod stream;
 
 pub use content::{Blob, Change, ChangeKind, Delta, Entry, EntryKind};
@@ -22,6 +25,7 @@ pub const VERSION: u32 = 1;
 
 /// Any record, for writing.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "lowercase")]
 #[allow(missing_docs, reason = "each variant is documented at its type")]
 pub enum Record {

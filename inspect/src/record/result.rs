@@ -7,6 +7,7 @@ use crate::digest::{DiffId, Digest};
 
 /// `package`: a delta package that was written.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Package {
     /// The file; `-` for stdout.
     pub file: String,
@@ -34,6 +35,7 @@ pub struct Package {
 
 /// One image that dd-apply rebuilt.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Rebuilt {
     /// The digest of its manifest or index.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -47,6 +49,7 @@ pub struct Rebuilt {
 
 /// `applied`: what dd-apply rebuilt and verified.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Applied {
     /// The package, as given.
     pub package: String,

@@ -12,6 +12,7 @@ use crate::failure::Category;
 
 /// `stream`: begins the records of one stage.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Stream {
     /// The version of the record format ([`super::VERSION`]).
     pub version: u32,
@@ -28,6 +29,7 @@ pub struct Stream {
 
 /// `end`: the records are complete.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct End {
     /// The stage that ends its stream.
     pub stage: String,
@@ -35,6 +37,7 @@ pub struct End {
 
 /// `error`: a stage failed; nothing follows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ErrorRecord {
     /// The stage that failed.
     pub stage: String,
@@ -51,6 +54,7 @@ pub struct ErrorRecord {
 
 /// `progress`: how far a stage is, for the one stage that draws. Never counted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Progress {
     /// The stage that works.
     pub stage: String,
@@ -66,6 +70,7 @@ pub struct Progress {
 ///
 /// It is flattened into the records that carry it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RecordPath {
     /// The path, if it is UTF-8.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -96,6 +101,7 @@ impl RecordPath {
 
 /// Where bytes lie: a range of a regular file of this machine, or content that was not fetched yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum Location {
     /// A range of a file.
@@ -114,6 +120,7 @@ pub enum Location {
         file_size: u64,
         /// The file's modification time then, in nanoseconds since 1970.
         #[serde(with = "nanoseconds")]
+        #[cfg_attr(test, schemars(with = "String"))]
         mtime_ns: i128,
     },
     /// A blob of an image elsewhere.

@@ -3,7 +3,7 @@
 use std::io::{Cursor, Read};
 
 use crate::support;
-use crate::support::{Content, PROGRAM, World};
+use crate::support::{Content, World};
 use dd_inspect::digest::{DiffId, Digest};
 use dd_inspect::failure::{Category, classify};
 use dd_inspect::package::{BlobKind, Form, Means, Options, Reader, Recipe, verify};
@@ -50,11 +50,8 @@ fn docker_archive() -> World {
         world.blob(content, None);
     }
     world.delta(&layers[0], None);
-    world.delta(
-        &layers[1],
-        Some((&[PROGRAM, b"1"].concat(), &[DiffId::of(b"base 1"), DiffId::of(&layers[0])])),
-    );
-    world.delta(&layers[2], Some((&[PROGRAM, b"2"].concat(), &[])));
+    world.delta(&layers[1], Some((&[DiffId::of(b"base 1"), DiffId::of(&layers[0])], b"1")));
+    world.delta(&layers[2], Some((&[], b"2")));
     world
 }
 
@@ -239,26 +236,19 @@ fn an_unproven_delta_is_refused() {
 
 #[test]
 fn deltas_that_read_each_other_are_refused_and_targets_come_first() {
-    let mut world = docker_archive();
-    let other = DiffId::of(&long(3, 700));
-    for record in &mut world.records {
-        if let Record::Delta(delta) = record
-            && delta.means == "delta"
-        {
-            delta.sources.push(other);
-        }
-    }
-    let (plan_, _) = pack(&world, PlanOptions::default());
+    let (second, third) = (long(2, 3000), long(3, 700));
+    let with = |of_third: &[DiffId]| {
+        let mut world = docker_archive();
+        world.records.retain(|record| !matches!(record, Record::Delta(d) if d.means != "base"));
+        world.delta(&second, Some((&[DiffId::of(b"base 1"), DiffId::of(&third)], b"1")));
+        world.delta(&third, Some((of_third, b"2")));
+        world
+    };
+    let (plan_, _) = pack(&with(&[]), PlanOptions::default());
     let sizes: Vec<_> = plan_.recipe.contents.iter().map(|c| c.size).collect();
     assert_eq!(sizes, [700, 3000, 5000], "what is read comes first");
     assert_eq!(plan_.recipe.all_needs().contents.len(), 2, "targets are no requirement");
-    for record in &mut world.records {
-        if let Record::Delta(delta) = record
-            && delta.layer == other
-        {
-            delta.sources = vec![DiffId::of(&long(2, 3000))];
-        }
-    }
+    let world = with(&[DiffId::of(&second)]);
     let error = plan(&world.gathered(), world.store(), PlanOptions::default()).unwrap_err();
     assert!(error.to_string().contains("read each other"), "{error}");
 }

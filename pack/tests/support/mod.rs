@@ -13,8 +13,14 @@ use dd_inspect::store::Store;
 use dd_pack::gather::Gathered;
 use tempfile::TempDir;
 
-/// The beginning of a delta program without ids, sources and units.
-pub const PROGRAM: &[u8] = b"\x8fDDP\r\n\x1a\n\x01\x0a\0\0\0\0\0\0\0\0\0\0";
+/// A delta program without ops: its head alone, with these sources.
+pub fn program(sources: &[DiffId], end: &[u8]) -> Vec<u8> {
+    let mut head = vec![0, sources.len() as u8];
+    sources.iter().for_each(|source| head.extend(source.as_bytes()));
+    // Length, units, ops, kept objects, slots, memory, scratch, work.
+    head.extend([0; 8]);
+    [b"\x8fDDP\r\n\x1a\n\x01", &[head.len() as u8][..], &head, end].concat()
+}
 
 /// A member of an archive.
 pub enum Content<'a> {
@@ -143,8 +149,10 @@ impl World {
         self.push(blob);
     }
 
-    /// A `delta` record: a payload and its sources, or a layer of the base.
-    pub fn delta(&mut self, content: &[u8], payload: Option<(&[u8], &[DiffId])>) {
+    /// A `delta` record: what its program reads and ends with, or a layer of the base.
+    pub fn delta(&mut self, content: &[u8], payload: Option<(&[DiffId], &[u8])>) {
+        let payload = payload.map(|(sources, end)| (program(sources, end), sources));
+        let payload = payload.as_ref().map(|(bytes, sources)| (&bytes[..], *sources));
         let layer = DiffId::of(content);
         let means = match payload {
             None => "base",
