@@ -2,6 +2,7 @@
 //! the pipeline, and the vocabulary of all of them.
 
 pub mod child;
+pub mod cli;
 pub mod digest;
 pub mod elsewhere;
 pub mod failure;
@@ -11,5 +12,7 @@ pub mod output;
 pub mod package;
 pub mod range;
 pub mod record;
+pub mod run;
 pub mod stage;
 pub mod store;
+pub mod table;

@@ -7,6 +7,7 @@ use super::reader::BlobInfo;
 use super::recipe::{Form, Layer, Means, Recipe, Target};
 use crate::digest::{DiffId, Digest};
 use crate::record;
+use crate::table::{printable, thousands};
 
 /// The `package` record of a package that lies in `file`.
 pub fn describe(
@@ -127,26 +128,6 @@ fn row(recipe: &Recipe, blobs: &[BlobInfo], number: u32, layer: &Layer) -> Strin
     format!("{digest:<19} {means:<7} {total:>15} {:>15}{form}", thousands(travel))
 }
 
-/// Digits in groups of three.
-fn thousands(n: u64) -> String {
-    let digits = n.to_string();
-    let mut text = String::with_capacity(digits.len() * 4 / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// Text without what a terminal would act on.
-fn printable(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] })
-        .collect()
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -173,11 +154,5 @@ mod tests {
         let words: Vec<_> = row.split_whitespace().collect();
         assert_eq!(words[1..], ["delta", "22", &PROGRAM.len().to_string(), "no\\u{1b}reason"]);
         assert!(table.starts_with("app:2  [oci-archive]\n"), "{table}");
-    }
-
-    #[test]
-    fn numbers_have_groups() {
-        let text = [0, 999, 1000, 1_234_567].map(thousands);
-        assert_eq!(text, ["0", "999", "1,000", "1,234,567"]);
     }
 }

@@ -1,0 +1,169 @@
+//! What dd-inspect does.
+
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsString;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context;
+
+use crate::cli::Args;
+use crate::digest::{DiffId, hash_reader};
+use crate::fail;
+use crate::image::{ImageRecords, Inspected, Options, Place, Reference, look};
+use crate::package;
+use crate::range::{FileRange, ReadAt};
+use crate::record::Role;
+use crate::stage::{Meter, Stage};
+use crate::table;
+
+/// Runs dd-inspect.
+///
+/// # Errors
+/// Nothing was given to look at, or what looking fails with.
+pub fn run(args: &Args, stage: &mut Stage) -> anyhow::Result<()> {
+    let references: Vec<(Role, Reference)> =
+        [(Role::Base, &args.bases), (Role::Target, &args.targets), (Role::Image, &args.images)]
+            .into_iter()
+            .flat_map(|(role, list)| {
+                list.iter().map(move |given: &OsString| (role, Reference::new(given)))
+            })
+            .collect();
+    if references.is_empty() && args.verify.is_empty() && !args.store_prune {
+        fail!(Usage, "no image was given"; "dd-inspect IMAGE shows one; --base A --target B begins a pipeline; --help says more");
+    }
+    if args.store_prune {
+        let freed = stage.store()?.prune()?;
+        stage.note(format!("{freed} bytes of the store were freed"));
+        stage.show(&format!("{} bytes of the store were freed\n", table::thousands(freed)))?;
+    }
+    for path in &args.verify {
+        verify(path, stage)?;
+    }
+    if references.is_empty() {
+        return Ok(());
+    }
+    let found = find(&references, args, stage)?;
+    let bases: HashSet<DiffId> = found
+        .iter()
+        .filter_map(|found| match found {
+            Inspected::Image(records) if records.image.role == Role::Base => {
+                Some(records.diff_ids())
+            }
+            _ => None,
+        })
+        .flatten()
+        .collect();
+    let mut shown = HashSet::new();
+    for (number, found) in found.into_iter().enumerate() {
+        if number > 0 {
+            stage.show("\n")?;
+        }
+        match found {
+            Inspected::Image(records) => {
+                if shown.insert(records.image.key.clone()) {
+                    emit_image(*records, &bases, stage)?;
+                }
+            }
+            Inspected::Package(path) => show_package(&path, stage)?,
+        }
+    }
+    Ok(())
+}
+
+/// Looks at everything, with a display of how far reading is.
+fn find(
+    references: &[(Role, Reference)],
+    args: &Args,
+    stage: &mut Stage,
+) -> anyhow::Result<Vec<Inspected>> {
+    let store = stage.store()?;
+    let sizes = references.iter().filter(|(role, _)| *role == Role::Target);
+    let sizes = sizes.filter_map(|(_, reference)| match reference.resolve().ok()? {
+        Place::Disk { path, .. } => {
+            std::fs::metadata(path).ok().filter(|m| m.is_file()).map(|m| m.len())
+        }
+        Place::Elsewhere { .. } => None,
+    });
+    let meter = Arc::new(Meter::new("reading images", sizes.sum()));
+    let options = Options {
+        platform: args.platform.clone(),
+        all_platforms: args.all_platforms,
+        registry: args.registry.clone(),
+        meter: Some(meter.clone()),
+    };
+    stage.watch(&meter, || {
+        let mut found = Vec::new();
+        for (role, reference) in references {
+            let one = look(reference, *role, &options, &store)?;
+            if let (Inspected::Package(path), Role::Base | Role::Target) = (&one, role) {
+                fail!(NotAnImage, "{} is a delta package, not an image", path.display(); "dd-apply makes an image of it");
+            }
+            found.push(one);
+        }
+        Ok(found)
+    })
+}
+
+fn emit_image(
+    mut records: ImageRecords,
+    bases: &HashSet<DiffId>,
+    stage: &mut Stage,
+) -> anyhow::Result<()> {
+    if records.image.role == Role::Target {
+        records.mark_in_base(bases);
+    }
+    if stage.shows_table() {
+        return stage.show(&table::image(&records));
+    }
+    for record in records.records() {
+        stage.emit(record)?;
+    }
+    Ok(())
+}
+
+fn open_package(path: &Path, stage: &mut Stage) -> anyhow::Result<package::Reader> {
+    if path.is_dir() {
+        fail!(Unsupported, "{} is a delta package in a directory", path.display();
+            "make a file of it: skopeo copy oci:DIR oci-archive:FILE");
+    }
+    let scratch = stage.store()?.path().join("tmp");
+    package::Reader::open_path(path, &package::Options { scratch, ..package::Options::default() })
+}
+
+/// Emits the `package` record, or shows the table.
+fn emit_package(path: &Path, reader: &package::Reader, stage: &mut Stage) -> anyhow::Result<()> {
+    let recipe = reader.recipe();
+    if stage.shows_table() {
+        let text = format!(
+            "{}  [delta package]\n  manifest  {}\n",
+            table::printable(&path.to_string_lossy()),
+            reader.manifest_digest()
+        );
+        return stage.show(&(text + &package::table(&recipe, reader.blobs(), &HashMap::new())));
+    }
+    let file = FileRange::open(path)?;
+    let size = file.size();
+    let (digest, _) = hash_reader(file).with_context(|| format!("reading {}", path.display()))?;
+    let name = std::path::absolute(path)?.to_string_lossy().into_owned();
+    stage.emit(package::describe(&recipe, reader.manifest_digest(), name, size, digest))
+}
+
+fn show_package(path: &Path, stage: &mut Stage) -> anyhow::Result<()> {
+    let reader = open_package(path, stage)?;
+    emit_package(path, &reader, stage)
+}
+
+fn verify(path: &Path, stage: &mut Stage) -> anyhow::Result<()> {
+    let reader = open_package(path, stage)?;
+    let report =
+        package::verify(reader).with_context(|| format!("verifying {}", path.display()))?;
+    // Verifying uses the reader up.
+    let reader = open_package(path, stage)?;
+    emit_package(path, &reader, stage)?;
+    let (blobs, bytes) = (report.blobs, table::thousands(report.bytes));
+    stage.note(format!("{} is whole: {blobs} blobs with {bytes} bytes", path.display()));
+    stage.show(&format!(
+        "  verified: {blobs} blobs with {bytes} bytes have the digests that they should\n"
+    ))
+}
