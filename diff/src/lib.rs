@@ -4,3 +4,15 @@ pub mod encode;
 pub mod headers;
 pub mod matching;
 pub mod program;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// All generators and encodings that this version knows, with scratch files in `scratch_dir`.
+pub fn tools(scratch_dir: impl Into<PathBuf>) -> program::Tools {
+    program::Tools {
+        generators: Arc::new(headers::TarHeaders),
+        encoders: Arc::new(program::Encodings),
+        scratch_dir: scratch_dir.into(),
+    }
+}

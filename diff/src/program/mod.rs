@@ -6,6 +6,7 @@
 mod coder;
 pub mod columns;
 mod decoder;
+mod encodings;
 pub mod head;
 pub mod hooks;
 pub mod ids;
@@ -25,6 +26,7 @@ mod writer;
 
 pub use columns::{ColumnWriter, Columns};
 pub use decoder::Decoder;
+pub use encodings::Encodings;
 pub use head::{Head, KeptObject};
 pub use hooks::{
     Encoder, Encoders, Entry, Generator, Generators, MemorySources, Nothing, Source, SourceBytes,

@@ -1,6 +1,7 @@
 //! One payload that uses every op, by hand.
 
 use std::io::Read;
+use std::sync::Arc;
 
 use dd_inspect::digest::DiffId;
 
@@ -161,7 +162,7 @@ fn adjacent_ops_become_one() {
 #[test]
 fn long_content_is_cut_into_slices_units_and_chains() {
     let base = noise(7, 9 << 20);
-    let long = noise(8, 40 << 20);
+    let long = noise(8, 16 << 20);
     let build = |level| {
         let mut writer = writer(std::slice::from_ref(&base), level);
         let source = writer.base(0).unwrap();
@@ -170,7 +171,7 @@ fn long_content_is_cut_into_slices_units_and_chains() {
         let ranges = vec![Range { source, offset: 1 << 20, len: 8 << 20 }];
         writer.group(vec![(Literal::Text, ranges)]).unwrap();
         writer.literal(Literal::Text, &base).unwrap();
-        writer.literal(Literal::Text, &long[..30 << 20]).unwrap();
+        writer.literal(Literal::Text, &long[..12 << 20]).unwrap();
         finish(writer)
     };
     let (payload, summary) = build(1);
@@ -180,7 +181,7 @@ fn long_content_is_cut_into_slices_units_and_chains() {
         .copied()
         .chain(edited)
         .chain(base.iter().copied())
-        .chain(long[..30 << 20].iter().copied())
+        .chain(long[..12 << 20].iter().copied())
         .collect();
     assert!(summary.head.units > 1);
     assert!(summary.head.memory < 60 << 20, "{}", summary.head.memory);
@@ -247,4 +248,28 @@ fn a_large_kept_object_goes_to_scratch() {
     }
     wanted.extend_from_slice(&b"hello".repeat(3));
     assert_eq!(decode(&payload, &[base]).unwrap(), wanted);
+}
+
+#[test]
+fn zlib_runs_inside_of_a_program() {
+    // 1000 times "abc" by zlib 6, memLevel 9, as Python writes it.
+    let deflated = [
+        0xed, 0xc2, 0x41, 0x11, 0x00, 0x00, 0x0c, 0x02, 0xa0, 0xac, 0x6a, 0xff, 0x0e, 0xab, 0xb1,
+        0x07, 0x1c, 0xe9, 0xa2, 0xaa, 0xaa, 0xfe, 0x7e,
+    ];
+    let plain = b"abc".repeat(1000);
+    let options = WriterOptions { encoders: Arc::new(Encodings), ..options(9) };
+    let mut writer = PayloadWriter::new(options, vec![], MemorySources::default());
+    writer.literal(Literal::Raw, b"head").unwrap();
+    writer.enter_encoding(ids::encoding::ZLIB, &[6, 9], &[], deflated.len() as u64).unwrap();
+    writer.literal(Literal::Text, &plain).unwrap();
+    writer.leave().unwrap();
+    let (payload, summary) = finish(writer);
+    assert!(summary.head.memory > 1 << 20);
+    let tools = crate::tools("/nowhere");
+    let sources = MemorySources::default();
+    let mut decoder = Decoder::new(&payload[..], sources, tools, Limits::default()).unwrap();
+    let mut out = Vec::new();
+    decoder.decode_to(&mut out).unwrap();
+    assert_eq!(out, [&b"head"[..], &deflated].concat());
 }

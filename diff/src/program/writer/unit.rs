@@ -19,7 +19,7 @@ const SLICE_FULL: usize = 3 << 20;
 /// A unit is cut where no encoding is open after so many ops, bytes of control and columns, or bytes of slices.
 const UNIT_FULL_OPS: u64 = 1 << 17;
 const UNIT_FULL_CONTROL: usize = 3 << 20;
-const UNIT_FULL_SLICES: usize = 64 << 20;
+const UNIT_FULL_SLICES: usize = 32 << 20;
 
 /// An entered encoding.
 #[derive(Debug)]
