@@ -245,6 +245,7 @@ impl Workshop<'_> {
         if let Some(found) = self.noted(digest, compressed) {
             return Ok(found);
         }
+        self.meter.task("finding how layers were compressed");
         let directory = self.store.temporary_directory()?;
         let Proven { encoding, corrections } =
             identify(compressed, plain, directory.path(), self.max_corrections)?;

@@ -17,7 +17,8 @@ fn output_of(command: &[&str], input: &[u8]) -> Option<Vec<u8>> {
         .stdout(Stdio::piped())
         .spawn();
     let Ok(mut child) = child else {
-        assert!(std::env::var_os("CI").is_none(), "no {}", command[0]);
+        let ci = std::env::var_os("CI").is_some_and(|ci| ci == "true");
+        assert!(!ci, "no {}", command[0]);
         eprintln!("skipped: no {}", command[0]);
         return None;
     };
@@ -93,7 +94,6 @@ fn gzip_and_pigz_need_corrections_at_most() {
         &["gzip", "-9"],
         &["pigz", "-p", "1", "-6"],
         &["pigz", "-p", "2", "-9"],
-        &["libdeflate-gzip", "-6"],
     ] {
         let Some(file) = output_of(command, &plain) else { continue };
         let (encoding, corrections) = round_trip(&file, &plain);

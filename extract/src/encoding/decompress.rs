@@ -130,6 +130,7 @@ impl<R: BufRead> Read for Decompressor<'_, R> {
 mod tests {
     use super::*;
     use dd_inspect::failure::{Category, classify};
+    use proptest::prelude::*;
 
     fn read(file: &[u8], max_size: u64) -> io::Result<(Vec<u8>, Option<Damage>)> {
         let limits = Limits { max_size, window_log: 20 };
@@ -163,6 +164,24 @@ mod tests {
         }
         let two = [&frame[..], &frame].concat();
         assert_eq!(read(&two, 16_000).unwrap().0.len(), 16_000);
+    }
+
+    proptest! {
+        #[test]
+        fn no_file_is_too_odd(mut file in prop_oneof![
+            prop::collection::vec(any::<u8>(), 0..300),
+            Just(gzip(&b"content ".repeat(100))),
+            Just([gzip(b"one"), gzip(b"two")].concat()),
+            Just(zstd::encode_all(&b"content ".repeat(100)[..], 3).unwrap()),
+        ], at in any::<prop::sample::Index>(), byte in any::<u8>(), cut in 0usize..40) {
+            if !file.is_empty() {
+                let at = at.index(file.len());
+                file[at] = byte;
+            }
+            file.truncate(file.len().saturating_sub(cut));
+            let (plain, _) = read(&file, 1 << 20).unwrap();
+            prop_assert!(plain.len() <= 1 << 20);
+        }
     }
 
     #[test]
