@@ -126,10 +126,11 @@ fn several_platforms_need_a_choice() {
     let all = documents(&reference, Choice::All, &store).expect("both");
     assert_eq!(all.top.digest, Digest::of(&index));
     assert_eq!(all.blobs.len(), 5);
-    let one = documents(&reference, Choice::Only("linux/arm64"), &store).expect("one");
+    let [wanted, absent] = ["linux/arm64", "linux/s390x"].map(|text| text.parse().expect(text));
+    let one = documents(&reference, Choice::Only(&wanted), &store).expect("one");
     assert_eq!(one.blobs.len(), 3);
     assert!(one.blobs.contains_key(&config_digest(&arm64)));
-    let absent = failure(documents(&reference, Choice::Only("linux/s390x"), &store));
+    let absent = failure(documents(&reference, Choice::Only(&absent), &store));
     assert_eq!(absent.category, Category::NotFound);
 }
 

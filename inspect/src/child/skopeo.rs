@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::Helper;
+use crate::image::Platform;
 use crate::store::Store;
 
 /// A value that is handed on and never printed.
@@ -131,16 +132,25 @@ impl Skopeo<'_> {
         Ok(helper)
     }
 
-    /// As [`Skopeo::command`], choosing `OS/ARCH[/VARIANT]` where the source is an index.
+    /// As [`Skopeo::command`], choosing a platform where the source is an index.
     ///
     /// # Errors
     /// As [`Skopeo::command`].
-    pub fn command_for(&self, platform: &str, command: &str, side: Side) -> anyhow::Result<Helper> {
-        let parts = ["--override-os", "--override-arch", "--override-variant"]
-            .iter()
-            .zip(platform.split('/'));
+    pub fn command_for(
+        &self,
+        platform: &Platform,
+        command: &str,
+        side: Side,
+    ) -> anyhow::Result<Helper> {
+        let mut helper = self.command(command, side)?;
+        let Platform { os, architecture, variant } = platform;
         // Global options may stand after the command as well.
-        Ok(self.command(command, side)?.args(parts.map(|(flag, part)| format!("{flag}={part}"))))
+        for (flag, value) in [("os", os), ("arch", architecture), ("variant", variant)] {
+            if !value.is_empty() {
+                helper = helper.arg(format!("--override-{flag}={value}"));
+            }
+        }
+        Ok(helper)
     }
 
     /// Options that stand before the command.

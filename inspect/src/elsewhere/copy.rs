@@ -14,6 +14,7 @@ use super::{Documents, explain, registry};
 use crate::child::{MAX_ANSWER, Side, Skopeo};
 use crate::digest::Digest;
 use crate::fail;
+use crate::image::Platform;
 use crate::range::FileRange;
 use crate::store::Store;
 
@@ -43,14 +44,14 @@ fn instances(
     reference: &str,
     choice: Choice<'_>,
     skopeo: Skopeo<'_>,
-) -> anyhow::Result<(Option<String>, bool)> {
+) -> anyhow::Result<(Option<Platform>, bool)> {
     let raw = registry::raw(reference, skopeo)?;
     let Some(manifests) = Document::parse(&raw, reference)?.manifests else {
         return Ok((None, false));
     };
     let chosen = choose(&manifests, choice, reference)?;
     let platform = chosen.iter().find_map(|m| m.platform());
-    Ok((platform.filter(|_| matches!(choice, Choice::Only(_))), true))
+    Ok((platform.filter(|_| matches!(choice, Choice::Only(_))).cloned(), true))
 }
 
 /// Makes the files of a `dir:` objects of the store.

@@ -22,8 +22,7 @@ pub(super) fn read(
     store: &Store,
 ) -> anyhow::Result<ImageRecords> {
     let given = reference.given();
-    let platform = options.platform.as_ref().map(ToString::to_string);
-    let choice = match &platform {
+    let choice = match &options.platform {
         Some(platform) => Choice::Only(platform),
         None if options.all_platforms => Choice::All,
         None => Choice::Unsaid,
