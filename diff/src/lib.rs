@@ -1,7 +1,9 @@
 //! Encodes target layers as deltas against base layers.
 
+#[cfg(feature = "encode")]
 pub mod encode;
 pub mod headers;
+#[cfg(feature = "encode")]
 pub mod matching;
 pub mod program;
 

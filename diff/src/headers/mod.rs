@@ -9,6 +9,7 @@
 //! The format is docs/delta-format.md, "Tar headers"; `column` has the columns.
 
 mod block;
+#[cfg(feature = "encode")]
 pub mod encoder;
 pub mod generator;
 mod group;
@@ -68,6 +69,7 @@ pub(crate) mod reference {
 }
 
 /// Values of [`column::SHAPE`].
+#[cfg_attr(not(feature = "encode"), allow(dead_code))]
 pub(crate) mod shape {
     /// The same extensions as the header that this one resembles.
     pub const SAME: u64 = 0;
@@ -78,6 +80,7 @@ pub(crate) mod shape {
 }
 
 /// The first integer of a number's value modulo this tells what it is the difference to.
+#[cfg_attr(not(feature = "encode"), allow(dead_code))]
 pub(crate) mod number {
     /// The field of the header that this one resembles; what is above is the signed difference.
     pub const TO_MODEL: u64 = 0;
@@ -91,5 +94,5 @@ pub(crate) mod number {
     pub const FORMS: u64 = 4;
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "encode"))]
 mod tests;
