@@ -140,7 +140,7 @@ fn the_bytes_are_pinned() {
     container.write(&mut plain, true).unwrap();
     assert_eq!(
         Digest::of(&plain).to_string(),
-        "sha256:806d5164fce1074531d490be3616627d9c0f6d1d9864fb07bbaac786b9363231"
+        "sha256:30ab328aee4001d1fe30bb8237ba4a2d821de394f1e5c75aba2e6b7379fa22cc"
     );
 }
 
