@@ -5,6 +5,7 @@
 
 #[cfg(feature = "identify")]
 pub mod cli;
+pub mod deflate;
 pub mod encoding;
 pub mod layer;
 #[cfg(feature = "identify")]

@@ -1,0 +1,341 @@
+//! Levels 7 to 9 of klauspost/compress flate: hash chains with lazy evaluation.
+
+use super::Class;
+use super::writer::BlockWriter;
+use crate::deflate::go_lazy::common_prefix;
+use crate::deflate::huffman::Code;
+use crate::deflate::symbols::{
+    DISTANCE_RANGES, LENGTH_RANGES, Token, distance_symbol, length_symbol,
+};
+
+const WINDOW: usize = 1 << 15;
+const BUFFER: usize = 2 * WINDOW;
+const MIN_MATCH: usize = 4;
+const MAX_MATCH: usize = 258;
+const LOOK_AHEAD: usize = MIN_MATCH + MAX_MATCH;
+const MOVE_AT: usize = BUFFER - LOOK_AHEAD;
+const TOKENS: usize = 1 << 15;
+const HASH_BITS: u32 = 17;
+/// Where the search at a match's end begins to compare.
+const CHECK: usize = 2;
+/// What a match must gain beside its own bits, in bits.
+const MATCH_COST: i64 = 3;
+/// A match must gain more than this, in bits.
+const MIN_GAIN: i64 = 4;
+
+/// The search of levels 7 to 9.
+#[derive(Debug)]
+pub(super) struct Lazy {
+    class: Class,
+    chain: usize,
+    nice: usize,
+    lazy: usize,
+    buffer: Vec<u8>,
+    moved: usize,
+    at: usize,
+    heads: Vec<u32>,
+    links: Vec<u32>,
+    head: u32,
+    length: usize,
+    distance: usize,
+    pending: bool,
+    /// Literals in a row.
+    misses: u16,
+    block_start: Option<usize>,
+    tokens: Vec<Token>,
+    /// Bits of each byte as a literal, at level 9.
+    literal_bits: Option<[u8; 256]>,
+}
+
+impl Lazy {
+    pub(super) fn new(level: u8, class: Class) -> Self {
+        let (chain, nice, lazy) = match level {
+            7 => (24, 16, 12),
+            8 => (64, 40, 30),
+            _ => (1024, 258, 258),
+        };
+        Self {
+            class,
+            chain,
+            nice,
+            lazy,
+            buffer: Vec::with_capacity(BUFFER),
+            moved: 0,
+            at: 0,
+            heads: vec![0; 1 << HASH_BITS],
+            links: vec![0; WINDOW],
+            head: 0,
+            length: MIN_MATCH - 1,
+            distance: 0,
+            pending: false,
+            misses: 0,
+            block_start: Some(0),
+            tokens: Vec::with_capacity(TOKENS),
+            literal_bits: (level == 9).then_some([0; 256]),
+        }
+    }
+
+    /// Makes text known that is not encoded: at most 32 KiB, before anything else.
+    pub(super) fn dictionary(&mut self, text: &[u8]) {
+        self.buffer.extend_from_slice(text);
+        for at in 0..text.len().saturating_sub(MIN_MATCH - 1) {
+            self.insert(at);
+        }
+        self.at = text.len();
+        // The first block counts the dictionary as its own text, so it is never stored.
+        self.block_start = None;
+    }
+
+    pub(super) fn write(&mut self, mut text: &[u8], writer: &mut BlockWriter) {
+        loop {
+            let n = text.len().min(BUFFER - self.buffer.len());
+            self.buffer.extend_from_slice(&text[..n]);
+            text = &text[n..];
+            if text.is_empty() {
+                return;
+            }
+            self.search(false, writer);
+            if self.at >= MOVE_AT {
+                self.buffer.drain(..WINDOW);
+                self.at -= WINDOW;
+                self.moved += WINDOW;
+                self.block_start = self.block_start.and_then(|start| start.checked_sub(WINDOW));
+            }
+        }
+    }
+
+    /// Works off everything.
+    pub(super) fn flush(&mut self, writer: &mut BlockWriter) {
+        self.search(true, writer);
+    }
+
+    fn search(&mut self, last: bool, writer: &mut BlockWriter) {
+        let end = self.buffer.len();
+        if end - self.at < LOOK_AHEAD && !last {
+            return;
+        }
+        self.weigh_literals();
+        loop {
+            let look_ahead = end - self.at;
+            if look_ahead < LOOK_AHEAD {
+                if !last {
+                    return;
+                }
+                if look_ahead == 0 {
+                    if std::mem::take(&mut self.pending) {
+                        self.tokens.push(Token::literal(self.buffer[self.at - 1]));
+                    }
+                    if !self.tokens.is_empty() {
+                        self.write_block(writer, last);
+                    }
+                    return;
+                }
+            }
+            self.step(end, look_ahead, last, writer);
+        }
+    }
+
+    fn weigh_literals(&mut self) {
+        let Some(bits) = &mut self.literal_bits else { return };
+        let text = &self.buffer[self.at..];
+        let text = if self.class.weighs_all() { text } else { &text[..text.len().min(TOKENS)] };
+        if text.is_empty() {
+            return;
+        }
+        let mut counts = [0u32; 256];
+        for &byte in text {
+            counts[usize::from(byte)] = (counts[usize::from(byte)] + 1) & 0xffff;
+        }
+        let code = Code::optimal(&counts, 15);
+        *bits = code.lens.map(|len| if len == 0 { self.class.missing_literal_bits() } else { len });
+    }
+
+    fn step(&mut self, end: usize, look_ahead: usize, last: bool, writer: &mut BlockWriter) {
+        self.enter(end);
+        let (mut length, mut distance) = (self.length, self.distance);
+        (self.length, self.distance) = (MIN_MATCH - 1, 0);
+        if look_ahead > length && length < self.lazy {
+            self.find(look_ahead);
+        }
+        if length < MIN_MATCH || self.length > length {
+            return self.no_match(end, last, writer);
+        }
+        if length < MAX_MATCH - CHECK && self.at - 1 + length + MIN_MATCH <= end {
+            (length, distance) = self.check_end(length, distance, end, look_ahead, last, writer);
+        }
+        self.tokens.push(Token::matched(length, distance));
+        let next = self.at + length - 1;
+        for at in self.at + 1..next.min(end.saturating_sub(MIN_MATCH - 1)) {
+            self.insert(at);
+        }
+        self.at = next;
+        self.pending = false;
+        self.length = MIN_MATCH - 1;
+        self.write_full_block(writer, last);
+        self.misses = 0;
+    }
+
+    /// Looks whether the text at the end of the match is known elsewhere with more before it.
+    fn check_end(
+        &mut self,
+        length: usize,
+        distance: usize,
+        end: usize,
+        look_ahead: usize,
+        last: bool,
+        writer: &mut BlockWriter,
+    ) -> (usize, usize) {
+        let start = self.at - 1;
+        let least = self.at.saturating_sub(WINDOW) + CHECK;
+        let Some(head) = self.in_buffer(self.heads[self.hash(start + length)]) else {
+            return (length, distance);
+        };
+        let Some(from) =
+            head.checked_sub(length).filter(|&from| from > least && start != from + distance)
+        else {
+            return (length, distance);
+        };
+        if from > start {
+            return (length, distance);
+        }
+        let to = start + look_ahead.min(MAX_MATCH + CHECK);
+        let mut found =
+            common_prefix(&self.buffer[from + CHECK..], &self.buffer[start + CHECK..to]);
+        if found <= length {
+            return (length, distance);
+        }
+        for i in (0..CHECK).rev() {
+            if found >= MAX_MATCH || self.buffer[start + i] != self.buffer[from + i] {
+                for owed in 0..=i {
+                    self.tokens.push(Token::literal(self.buffer[start + owed]));
+                    self.write_full_block(writer, last);
+                    self.at += 1;
+                    self.enter(end);
+                }
+                break;
+            }
+            found += 1;
+        }
+        (found, start - from)
+    }
+
+    /// No match to emit: the byte before goes out, after many of them more go out unsearched.
+    fn no_match(&mut self, end: usize, last: bool, writer: &mut BlockWriter) {
+        if self.length >= MIN_MATCH {
+            self.misses = 0;
+        }
+        if !self.pending {
+            self.at += 1;
+            self.pending = true;
+            return;
+        }
+        self.misses = self.misses.wrapping_add(1);
+        self.tokens.push(Token::literal(self.buffer[self.at - 1]));
+        self.write_full_block(writer, last);
+        self.at += 1;
+        let Some(excess) = usize::from(self.misses).checked_sub(self.chain).filter(|&n| n > 0)
+        else {
+            return;
+        };
+        for _ in 0..1 + (excess >> 6) {
+            if self.at + 1 >= end {
+                break;
+            }
+            self.tokens.push(Token::literal(self.buffer[self.at - 1]));
+            self.write_full_block(writer, last);
+            self.enter(end);
+            self.at += 1;
+        }
+        self.tokens.push(Token::literal(self.buffer[self.at - 1]));
+        self.pending = false;
+        self.write_full_block(writer, last);
+    }
+
+    fn write_full_block(&mut self, writer: &mut BlockWriter, last: bool) {
+        if self.tokens.len() == TOKENS {
+            self.write_block(writer, last);
+        }
+    }
+
+    fn write_block(&mut self, writer: &mut BlockWriter, last: bool) {
+        let text = self.block_start.map(|start| &self.buffer[start..self.at]);
+        writer.tokens(&self.tokens, text, last);
+        self.block_start = Some(self.at);
+        self.tokens.clear();
+    }
+
+    /// Enters the current position and remembers what the head of its chain was.
+    fn enter(&mut self, end: usize) {
+        if self.at + MIN_MATCH <= end {
+            self.head = self.insert(self.at);
+        }
+    }
+
+    fn hash(&self, at: usize) -> usize {
+        let four = [self.buffer[at], self.buffer[at + 1], self.buffer[at + 2], self.buffer[at + 3]];
+        (u32::from_le_bytes(four).wrapping_mul(2_654_435_761) >> (32 - HASH_BITS)) as usize
+    }
+
+    fn insert(&mut self, at: usize) -> u32 {
+        let hash = self.hash(at);
+        let position = ((self.moved + at) as u32).wrapping_add(1);
+        let head = std::mem::replace(&mut self.heads[hash], position);
+        self.links[at & (WINDOW - 1)] = head;
+        head
+    }
+
+    fn in_buffer(&self, link: u32) -> Option<usize> {
+        if link == 0 {
+            return None;
+        }
+        let place = i64::from(link) - 1 - self.moved as i64;
+        usize::try_from(place).ok()
+    }
+
+    fn find(&mut self, look_ahead: usize) {
+        let at = self.at;
+        let reach = at.saturating_sub(WINDOW);
+        let most = look_ahead.min(MAX_MATCH);
+        let nice = self.nice.min(most);
+        let (before, ours) = (&self.buffer[..at + most], &self.buffer[at..at + most]);
+        let mut link = self.head;
+        let mut gain = MIN_GAIN;
+        for _ in 0..self.chain {
+            let Some(from) = self.in_buffer(link).filter(|&from| from >= reach && from < at) else {
+                return;
+            };
+            if before[from + self.length] == ours[self.length] {
+                let n = common_prefix(&before[from..], ours);
+                let better = n > self.length
+                    && self.literal_bits.as_ref().is_none_or(|bits| {
+                        let new = gain_of(&ours[..n], at - from, bits);
+                        let better = new > gain;
+                        gain = gain.max(new);
+                        better
+                    });
+                if better {
+                    (self.length, self.distance) = (n, at - from);
+                    if n >= nice {
+                        return;
+                    }
+                }
+            }
+            if from == reach {
+                return;
+            }
+            link = self.links[from & (WINDOW - 1)];
+        }
+    }
+}
+
+/// What a match saves against literals, in bits, as the original estimates it: the distance's extra bits are those of
+/// the next distance.
+fn gain_of(text: &[u8], distance: usize, bits: &[u8; 256]) -> i64 {
+    let literals: i64 = text.iter().map(|&byte| i64::from(bits[usize::from(byte)])).sum();
+    let extra =
+        if distance == WINDOW { 6 } else { DISTANCE_RANGES[distance_symbol(distance + 1)].extra };
+    literals
+        - i64::from(extra)
+        - i64::from(LENGTH_RANGES[length_symbol(text.len())].extra)
+        - MATCH_COST
+}
