@@ -33,6 +33,20 @@ pub fn split(reference: &str) -> Option<(&str, &str)> {
     reference.split_once(':').filter(|(transport, _)| TRANSPORTS.contains(transport))
 }
 
+/// The name, with its tag, that a registry or containers-storage has an image under; none where a reference names it by
+/// a digest or an ID alone.
+pub fn stored_name(reference: &str) -> Option<String> {
+    let name = match split(reference)? {
+        ("docker", rest) => rest.strip_prefix("//")?,
+        ("containers-storage", rest) => match rest.strip_prefix('[') {
+            Some(storage) => storage.split_once(']')?.1,
+            None => rest,
+        },
+        _ => return None,
+    };
+    (!name.is_empty() && !name.contains('@')).then(|| daemon::with_tag(name))
+}
+
 /// An image elsewhere, made addressable on this machine.
 #[derive(Debug)]
 pub enum Fetched {
@@ -154,6 +168,20 @@ mod tests {
         assert_eq!(split("docker-daemon:a:1"), Some(("docker-daemon", "a:1")));
         for name in ["app:1", "dockers:1", "app", "host:5000/app:1"] {
             assert_eq!(split(name), None);
+        }
+    }
+
+    #[test]
+    fn references_tell_the_stored_name() {
+        let name = |reference| stored_name(reference);
+        assert_eq!(name("docker://h:5000/app:1").as_deref(), Some("h:5000/app:1"));
+        assert_eq!(name("docker://busybox").as_deref(), Some("busybox:latest"));
+        let storage = "containers-storage:[vfs@/a+/b]localhost/app:1";
+        assert_eq!(name(storage).as_deref(), Some("localhost/app:1"));
+        for none in
+            ["docker://h/app@sha256:00", "containers-storage:@00", "dir:/x", "app", "docker:x"]
+        {
+            assert_eq!(name(none), None, "{none}");
         }
     }
 

@@ -181,7 +181,8 @@ pub fn read_documents(
         has_urls: false,
     };
     let blobs = WithTop { top: &top.range, digest: descriptor.digest, blobs };
-    let tops = [Top { descriptor, names: Vec::new() }];
+    let names = crate::elsewhere::stored_name(origin.reference).into_iter().collect();
+    let tops = [Top { descriptor, names }];
     let source = Source { blobs: &blobs, archive: None, index: None, docker: None };
     let (found, _) = source.find(&tops, &[], origin, options)?;
     found.records(origin, role, None)
