@@ -20,6 +20,12 @@ mod hash;
 mod open;
 mod platform;
 mod reference;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod sample;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
 mod walk;
 
 use std::collections::HashSet;
