@@ -29,6 +29,8 @@ pub(crate) struct Placement {
     in_memory: u64,
     /// Ranges in use of the scratch file: start and end.
     used: BTreeMap<u64, u64>,
+    /// Below this offset nothing is free.
+    full_below: u64,
     scratch_peak: u64,
 }
 
@@ -39,8 +41,8 @@ impl Placement {
             self.in_memory += size;
             return Place::Memory;
         }
-        let mut start = 0;
-        for (&used_start, &used_end) in &self.used {
+        let mut start = self.full_below;
+        for (&used_start, &used_end) in self.used.range(start..) {
             if used_start - start >= size {
                 break;
             }
@@ -48,6 +50,9 @@ impl Placement {
         }
         let end = start.saturating_add(size);
         self.used.insert(start, end);
+        while let Some(&used_end) = self.used.get(&self.full_below) {
+            self.full_below = used_end;
+        }
         self.scratch_peak = self.scratch_peak.max(end);
         Place::Scratch(start)
     }
@@ -56,7 +61,10 @@ impl Placement {
     pub(crate) fn release(&mut self, place: Place, size: u64) {
         match place {
             Place::Memory => self.in_memory -= size,
-            Place::Scratch(start) => drop(self.used.remove(&start)),
+            Place::Scratch(start) => {
+                self.used.remove(&start);
+                self.full_below = self.full_below.min(start);
+            }
         }
     }
 

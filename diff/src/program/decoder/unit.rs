@@ -180,6 +180,12 @@ impl<R: Read, S: Sources> Decoder<R, S> {
             return Err(out_of_range("the length of a slice"));
         }
         unit.slice_held = coded;
+        // Streams that are replaced are given up before any of the new ones is opened.
+        for record in records.iter().filter(|record| !record.continued) {
+            if let Some(before) = self.stream(record.kind)?.take() {
+                self.meter.release(before.held);
+            }
+        }
         self.meter.hold(coded)?;
         for record in &records {
             let mut coded = Vec::new();
@@ -193,16 +199,13 @@ impl<R: Read, S: Sources> Decoder<R, S> {
         Ok(())
     }
 
-    /// The stream that a record continues, or a fresh one in its place.
+    /// The stream that a record continues, or a fresh one.
     fn open_stream(&mut self, record: &Record) -> Result<Stream, Failure> {
-        let before = self.stream(record.kind)?.take();
         if record.continued {
+            let before = self.stream(record.kind)?.take();
             return before.filter(|stream| stream.is_continued_by(record)).ok_or_else(|| {
                 failure!(PackageCorrupt, "a stream is continued that was not begun")
             });
-        }
-        if let Some(before) = before {
-            self.meter.release(before.held);
         }
         self.meter.hold(record.memory())?;
         let len = record.dictionary_len();

@@ -273,3 +273,30 @@ fn zlib_runs_inside_of_a_program() {
     decoder.decode_to(&mut out).unwrap();
     assert_eq!(out, [&b"head"[..], &deflated].concat());
 }
+
+#[test]
+fn the_largest_needs_stay_below_the_default_limit() {
+    let base = noise(11, 9 << 20);
+    let mut writer = writer(std::slice::from_ref(&base), 1);
+    let source = writer.base(0).unwrap();
+    let kept = writer.begin_kept(16 << 20).unwrap();
+    writer.zeros(16 << 20).unwrap();
+    writer.end_kept().unwrap();
+    let kinds = [Literal::Text, Literal::Code, Literal::Raw];
+    for group in 0..3u64 {
+        // All the dictionary for one kind, and another one each time.
+        let ranges = vec![Range { source, offset: group, len: 8 << 20 }];
+        writer.group(vec![(kinds[group as usize], ranges)]).unwrap();
+        for part in base.chunks(3 << 20) {
+            for kind in kinds {
+                writer.literal(kind, part).unwrap();
+            }
+            writer.edit(source, 0, part).unwrap();
+        }
+    }
+    writer.copy(kept, 0, 1).unwrap();
+    let (payload, summary) = finish(writer);
+    let memory = summary.head.memory;
+    assert!(memory > 50 << 20 && memory < Limits::default().memory, "{memory}");
+    assert_eq!(decode(&payload, &[base]).unwrap().len(), (9 << 20) * 12 + 1);
+}

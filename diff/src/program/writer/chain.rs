@@ -6,13 +6,15 @@ use dd_inspect::failure::Failure;
 use rayon::prelude::*;
 
 use super::super::coder::{SparseBuilder, encode_frame, encode_sparse, window_log};
-use super::super::ids::coder;
+use super::super::ids::{coder, stream};
 use super::super::streams::Range;
 
 /// A chain without dictionary ends at this length, one with a dictionary at the second, where the
 /// dictionary falls out of the window.
 const CHAIN_LEN: usize = 16 << 20;
 const CHAIN_LEN_DICTIONARY: usize = 8 << 20;
+/// Windows of streams of a control and of sparse ones, where more does not pay.
+const SMALL_WINDOW_LOG: u8 = 20;
 /// Closed chains are coded when they reach this length together.
 const BATCH_LEN: usize = 48 << 20;
 
@@ -73,6 +75,7 @@ pub(super) struct CodedPiece {
 
 #[derive(Debug, Default)]
 struct Chain {
+    kind: u64,
     dictionary: Vec<Range>,
     pieces: Vec<Piece>,
     len: usize,
@@ -102,7 +105,11 @@ impl Chains {
             *next += 1;
             (
                 *next - 1,
-                Chain { dictionary: dictionary.cloned().unwrap_or_default(), ..Chain::default() },
+                Chain {
+                    kind,
+                    dictionary: dictionary.cloned().unwrap_or_default(),
+                    ..Chain::default()
+                },
             )
         });
         chain.len += piece.len();
@@ -173,6 +180,9 @@ impl Chain {
         max_window_log: u8,
         read: &impl Fn(&[Range]) -> Result<Vec<u8>, Failure>,
     ) -> Result<Coded, Failure> {
+        let small = self.kind <= stream::COLUMNS || self.kind == stream::CORRECTIONS;
+        let max_window_log =
+            if small { max_window_log.min(SMALL_WINDOW_LOG) } else { max_window_log };
         let raw_lens: Vec<u64> = self.pieces.iter().map(Piece::raw_len).collect();
         let raw_len: u64 = raw_lens.iter().sum();
         let (mut parts, mut plain) = (Vec::new(), Vec::new());

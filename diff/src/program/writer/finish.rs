@@ -17,6 +17,8 @@ use super::chain::PartRef;
 use super::unit::{ClosedSlice, ClosedUnit};
 use super::{PayloadSummary, PayloadWriter, wrong};
 
+/// A stream that takes less memory than this may stay open.
+const WORTH_CLOSING: u64 = 1 << 20;
 /// Bytes of the spool that stay in memory.
 const SPOOL_MEMORY: usize = 8 << 20;
 
@@ -96,13 +98,16 @@ impl<S: Sources + Sync> PayloadWriter<S> {
         frames_peak: u64,
         out: &mut Vec<u8>,
     ) -> Result<(), Failure> {
-        let (records, coded) = self.take_parts(&slice.parts)?;
+        let (mut records, coded) = self.take_parts(&slice.parts)?;
+        self.close_streams(&mut records);
+        for (record, _) in records.iter().filter(|(record, _)| !record.continued) {
+            let before = self.streams_held.insert(record.kind, record.memory());
+            self.meter.release(before.unwrap_or(0));
+        }
         let mut held = coded.len() as u64;
         self.meter.hold(frames_peak + held)?;
         for (record, apart) in &records {
             if !record.continued {
-                let before = self.streams_held.insert(record.kind, record.memory());
-                self.meter.release(before.unwrap_or(0));
                 self.meter.hold(record.memory())?;
                 let loading = record.dictionary_len();
                 self.meter.hold(loading)?;
@@ -118,6 +123,23 @@ impl<S: Sources + Sync> PayloadWriter<S> {
         Ok(())
     }
 
+    /// Replaces streams that nothing continues, and that take memory, by empty ones.
+    fn close_streams(&mut self, records: &mut Vec<(Record, u64)>) {
+        for (&kind, &held) in &self.streams_held {
+            let ended = self.streams_ended.contains(&kind);
+            if ended
+                && held > WORTH_CLOSING
+                && records.iter().all(|(record, _)| record.kind != kind)
+            {
+                records.push((Record { kind, ..Record::default() }, 0));
+            }
+        }
+        records.sort_by_key(|(record, _)| record.kind);
+        for (record, _) in records {
+            self.note_stream(record.kind, record.coder);
+        }
+    }
+
     /// Records, what a reader holds of each beside its coded bytes, and all coded bytes.
     #[allow(clippy::type_complexity)]
     fn take_parts(&mut self, parts: &[PartRef]) -> Result<(Vec<(Record, u64)>, Vec<u8>), Failure> {
@@ -127,6 +149,7 @@ impl<S: Sources + Sync> PayloadWriter<S> {
             let piece = chain.pieces.get_mut(part.piece);
             let piece = piece.ok_or_else(|| wrong("a stream is not there"))?;
             piece.used = true;
+            let apart = piece.apart;
             let continued = part.piece > 0 && chain.coder != super::super::ids::coder::STORED;
             let record = Record {
                 kind: part.kind,
@@ -140,8 +163,13 @@ impl<S: Sources + Sync> PayloadWriter<S> {
             coded.append(&mut std::mem::take(&mut piece.bytes));
             let total = self.totals.entry(part.kind).or_default();
             *total = (total.0 + record.raw_len, total.1 + record.coded_len);
+            if part.piece + 1 == chain.pieces.len() {
+                self.streams_ended.insert(part.kind);
+            } else {
+                self.streams_ended.remove(&part.kind);
+            }
             let (kind, coder) = (record.kind, record.coder);
-            records.push((record, piece.apart));
+            records.push((record, apart));
             self.chains.forget_used(part);
             self.note_stream(kind, coder);
         }

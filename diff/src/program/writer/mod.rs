@@ -89,6 +89,8 @@ pub struct PayloadWriter<S> {
     meter: Meter,
     /// Memory of the streams that can be continued, by kind.
     streams_held: BTreeMap<u64, u64>,
+    /// Those of them that nothing continues.
+    streams_ended: BTreeSet<u64>,
     /// Peaks of memory by unit, without kept objects.
     peaks: Vec<u64>,
     spool: Spool,
@@ -128,6 +130,7 @@ impl<S: Sources + Sync> PayloadWriter<S> {
             ids: BTreeSet::new(),
             meter: Meter::unbounded(),
             streams_held: BTreeMap::new(),
+            streams_ended: BTreeSet::new(),
             peaks: Vec::new(),
             totals: BTreeMap::new(),
         }
@@ -265,22 +268,20 @@ impl<S: Sources + Sync> PayloadWriter<S> {
         self.emit(Op::Leave)
     }
 
-    /// From here on these base ranges, at most 8 MiB a kind, help to code literals.
+    /// From here on these base ranges, at most 8 MiB together, help to code literals.
     ///
     /// Without ranges for a kind, its literals are coded by themselves. Streams begin anew.
     pub fn group(&mut self, dictionaries: Vec<(Literal, Vec<Range>)>) -> Result<(), Failure> {
-        for (_, ranges) in &dictionaries {
-            let mut len = 0u64;
-            for range in ranges {
-                self.check_range(range.source, range.offset, range.len)?;
-                len = len.saturating_add(range.len);
-                if !matches!(range.source, Source::Base(_)) {
-                    return Err(wrong("a dictionary lies in a kept object"));
-                }
+        let mut len = 0u64;
+        for range in dictionaries.iter().flat_map(|(_, ranges)| ranges) {
+            self.check_range(range.source, range.offset, range.len)?;
+            len = len.saturating_add(range.len);
+            if !matches!(range.source, Source::Base(_)) {
+                return Err(wrong("a dictionary lies in a kept object"));
             }
-            if len > limits::DICTIONARY_LEN {
-                return Err(wrong("a dictionary is too long"));
-            }
+        }
+        if len > limits::DICTIONARY_LEN {
+            return Err(wrong("the dictionaries are too long"));
         }
         self.cut_slice()?;
         for kind in [Literal::Text, Literal::Code, Literal::Raw] {
