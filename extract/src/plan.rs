@@ -27,8 +27,8 @@ pub(crate) struct Form {
     pub digest: Option<Digest>,
     /// The bytes.
     pub location: Location,
-    /// A target holds it: it must be made again.
-    pub target: bool,
+    /// How these very bytes are made again is wanted: a target holds them, or an image that is only looked at.
+    pub exact: bool,
     /// For messages: the image, and which layer of it.
     pub name: String,
 }
@@ -107,12 +107,7 @@ impl Planner {
                 Role::Base | Role::Image => true,
             };
             let name = format!("layer {} of {reference}", layer.position);
-            content.add(Form {
-                digest: layer.digest,
-                location,
-                target: *role == Role::Target,
-                name,
-            });
+            content.add(Form { digest: layer.digest, location, exact: *role != Role::Base, name });
         }
         Ok(Plan { contents, archives: self.archives })
     }
@@ -136,7 +131,7 @@ impl Content {
             _ => other.location == form.location,
         };
         match self.forms.iter_mut().find(same) {
-            Some(other) if form.target && !other.target => *other = form,
+            Some(other) if form.exact && !other.exact => *other = form,
             Some(_) => {}
             None => self.forms.push(form),
         }
@@ -177,7 +172,7 @@ mod tests {
 
     /// Contents as text: which are listed, and whose forms they have.
     fn summary(plan: &Plan) -> Vec<(bool, String)> {
-        let of = |form: &Form| if form.target { "t" } else { "b" };
+        let of = |form: &Form| if form.exact { "t" } else { "b" };
         plan.contents.iter().map(|c| (c.list, c.forms.iter().map(of).collect())).collect()
     }
 
@@ -189,6 +184,12 @@ mod tests {
         let more = [&same[..], &[layer("target", "2", "2", "")]].concat();
         let expected = [(true, "bt".to_owned()), (true, "t".to_owned())];
         assert_eq!(summary(&plan(&more).unwrap()), expected);
+    }
+
+    #[test]
+    fn an_image_alone_is_looked_at_whole() {
+        let records = [image("image"), layer("image", "1", "1.gz", "")];
+        assert_eq!(summary(&plan(&records).unwrap()), [(true, "t".to_owned())]);
     }
 
     #[test]

@@ -66,8 +66,8 @@ fn tasks(plan: &Plan, args: &Args, store: &Store) -> anyhow::Result<Vec<Task>> {
                     FileRange::at(location).with_context(|| format!("opening {}", form.name))?
                 }
             };
-            let (digest, target, name) = (form.digest, form.target, form.name.clone());
-            forms.push(Stored { digest, range, target, name });
+            let (digest, exact, name) = (form.digest, form.exact, form.name.clone());
+            forms.push(Stored { digest, range, exact, name });
         }
         let Content { diff_id, opaque, list, .. } = *content;
         Ok(Task { diff_id, opaque, list, forms })

@@ -33,7 +33,8 @@ pub(crate) struct Workshop<'a> {
 pub(crate) struct Stored {
     pub digest: Option<Digest>,
     pub range: FileRange,
-    pub target: bool,
+    /// How its very bytes are made again is wanted.
+    pub exact: bool,
     pub name: String,
 }
 
@@ -196,7 +197,7 @@ impl Workshop<'_> {
             encoding_memory: None,
             tar: plain.tar,
         };
-        if form.target {
+        if form.exact {
             let found = if compressed {
                 self.encoding(&digest, &form.range, &plain.range)?
             } else {
@@ -207,7 +208,7 @@ impl Workshop<'_> {
         Ok(blob)
     }
 
-    /// The digest of a form's bytes. Those of a target are hashed, since they are what must be made again.
+    /// The digest of a form's bytes. Those that must be made again are hashed.
     fn stored_digest(
         &self,
         task: &Task,
@@ -218,7 +219,7 @@ impl Workshop<'_> {
         let verified = !compressed && form.range.location() == plain.range.location();
         let found = match form.digest {
             _ if verified => task.diff_id.into(),
-            Some(declared) if !form.target => return Ok(declared),
+            Some(declared) if !form.exact => return Ok(declared),
             _ => {
                 let found = hash_reader(form.range.clone())?.0;
                 form.range.check_unchanged()?;
