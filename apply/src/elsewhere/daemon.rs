@@ -55,13 +55,16 @@ pub fn has_classic_store(store: &Store) -> anyhow::Result<bool> {
     }
 }
 
-/// How many of these layers, counted from the bottom, an archive for the classic store may lack: those that it has below
-/// another image. None if it does not tell.
+/// How many of these layers, counted from the bottom, an archive for this daemon may lack: those that the classic store has
+/// below another image. The containerd store needs them all, and so does a daemon that does not tell.
 pub fn held_layers(diff_ids: &[DiffId], store: &Store) -> usize {
     held(diff_ids, store).unwrap_or(0)
 }
 
 fn held(diff_ids: &[DiffId], store: &Store) -> anyhow::Result<usize> {
+    if !has_classic_store(store)? {
+        return Ok(0);
+    }
     let ids = docker(store)?.args(["image", "ls", "--all", "--quiet", "--no-trunc"]).output()?;
     let mut ids: Vec<String> = String::from_utf8(ids)?.lines().map(str::to_owned).collect();
     ids.sort();
