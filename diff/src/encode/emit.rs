@@ -108,7 +108,7 @@ impl<'a> Emitter<'a> {
                 self.writer.zeros(len)?;
                 Ok(Cost::default())
             }
-            Piece::Header { file, zeros, model } => self.header(file, zeros, model),
+            Piece::Header { file, zeros, model, .. } => self.header(file, zeros, model),
             Piece::Content { file, from } => {
                 let file = self.target.files.get(file as usize).context("no such file")?;
                 match from {

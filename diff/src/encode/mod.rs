@@ -76,7 +76,8 @@ pub fn encode(
     let reading = || format!("encoding layer {}", target.diff_id);
     let catalog = Catalog::new(bases);
     let pieces = plan::pieces(target, bases, &catalog).with_context(reading)?;
-    let searches: Vec<(usize, Search)> = (0..pieces.len())
+    let searched = if options.search { pieces.len() } else { 0 };
+    let searches: Vec<(usize, Search)> = (0..searched)
         .filter_map(|number| Some((number, search_for(target, bases, &catalog, &pieces[number])?)))
         .collect();
     let ranges: Vec<Search> = searches.iter().map(|(_, search)| *search).collect();
@@ -138,14 +139,14 @@ fn note(made: &mut Vec<Made>, piece: &Piece, cost: emit::Cost) {
     let cost_sum = cost.differing + cost.literal;
     let pair = |place: Place| (place.layer as usize, place.file as usize);
     match *piece {
-        Piece::Header { file, model, .. } => made.push(Made {
+        Piece::Header { file, model, whole: false, .. } => made.push(Made {
             file: file as usize,
             from: model.map(pair),
             means: Means::Copy,
             cost: cost_sum,
         }),
-        Piece::Content { from, .. } => {
-            if let Some(last) = made.last_mut() {
+        Piece::Content { file, from } => {
+            if let Some(last) = made.last_mut().filter(|last| last.file == file as usize) {
                 last.cost += cost_sum;
                 last.means = match from {
                     From::Twin(_) => Means::Copy,

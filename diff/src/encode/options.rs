@@ -7,14 +7,16 @@ use crate::matching::Effort;
 pub struct Options {
     /// The effort, 1 to 9.
     pub level: u8,
+    /// Whether contents that changed are searched in those that they were; else they travel whole.
+    pub search: bool,
     /// Bytes of memory for the search of one large content.
     pub memory: u64,
 }
 
 impl Default for Options {
-    /// Level 6, 512 MiB.
+    /// Level 6, with a search, 512 MiB.
     fn default() -> Self {
-        Self { level: 6, memory: 512 << 20 }
+        Self { level: 6, search: true, memory: 512 << 20 }
     }
 }
 

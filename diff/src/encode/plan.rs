@@ -12,8 +12,8 @@ pub(crate) enum Piece {
     Copy { layer: u32, offset: u64, len: u64 },
     /// Zero bytes.
     Zeros { len: u64 },
-    /// An entry's header and the zeros before it.
-    Header { file: u32, zeros: u64, model: Option<Place> },
+    /// An entry's header and the zeros before it; `whole` if header and content are those of `model`.
+    Header { file: u32, zeros: u64, model: Option<Place>, whole: bool },
     /// An entry's content.
     Content { file: u32, from: From },
     /// Bytes that belong to no entry; `near` is where in the bases the like may stand.
@@ -179,12 +179,13 @@ impl Planner<'_> {
     }
 
     fn entry(&mut self, number: u32, file: &File, fate: &Fate) {
-        self.pieces.push(Piece::Header { file: number, zeros: fate.zeros, model: fate.model });
+        let Fate { zeros, model, from, whole } = *fate;
+        self.pieces.push(Piece::Header { file: number, zeros, model, whole });
         if file.size > 0 {
-            self.pieces.push(Piece::Content { file: number, from: fate.from });
+            self.pieces.push(Piece::Content { file: number, from });
         }
         if let Some((model, other)) =
-            fate.model.and_then(|model| Some((model, self.catalog.file(model)?)))
+            model.and_then(|model| Some((model, self.catalog.file(model)?)))
         {
             self.last = Some((model.layer, other.end()));
         }

@@ -72,6 +72,7 @@ pub(crate) mod reference {
 #[cfg_attr(not(feature = "encode"), allow(dead_code))]
 pub(crate) mod shape {
     /// The same extensions as the header that this one resembles.
+    #[cfg(feature = "encode")]
     pub const SAME: u64 = 0;
     /// Bytes as they are: a length in this column, the bytes in `RAW`.
     pub const RAW: u64 = 1;
@@ -89,6 +90,7 @@ pub(crate) mod number {
     /// The field of the last header that was generated.
     pub const TO_LAST: u64 = 2;
     /// That of the header that this one resembles, plus the last difference between these two.
+    #[cfg(feature = "encode")]
     pub const TO_SHIFTED: u64 = 3;
     /// How many there are.
     pub const FORMS: u64 = 4;

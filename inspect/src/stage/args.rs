@@ -75,3 +75,36 @@ pub fn level_from(level: u8, fast: bool, best: bool) -> u8 {
         _ => level,
     }
 }
+
+/// A number of bytes: `64M`, `2G`, `1000`; the letters stand for powers of 1024. For clap's `value_parser`.
+///
+/// # Errors
+/// What a size is, if it is none.
+pub fn parse_size(text: &str) -> Result<u64, String> {
+    let upper = text.to_ascii_uppercase();
+    let number = upper.trim_end_matches(['B', 'I']).trim_end_matches(['K', 'M', 'G', 'T']);
+    let shift = match upper.as_bytes().get(number.len()) {
+        None | Some(b'B') => 0,
+        Some(b'K') => 10,
+        Some(b'M') => 20,
+        Some(b'G') => 30,
+        _ => 40,
+    };
+    let value = number.parse::<u64>().ok().and_then(|n| n.checked_mul(1 << shift));
+    value.ok_or_else(|| "a size is a number of bytes, or one with K, M or G".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        assert_eq!(parse_size("64M"), Ok(64 << 20));
+        assert_eq!(parse_size("2GiB"), Ok(2 << 30));
+        assert_eq!(parse_size("1000"), Ok(1000));
+        for wrong in ["", "M", "1X", "-1", "1MM", "99999999999T"] {
+            assert!(parse_size(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -24,7 +24,7 @@ use anyhow::Context;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches};
 
-pub use args::{CommonArgs, Format, ProgressMode, RecordsArgs, level_from};
+pub use args::{CommonArgs, Format, ProgressMode, RecordsArgs, level_from, parse_size};
 pub use progress::Meter;
 pub use writer::BrokenStdout;
 
