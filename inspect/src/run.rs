@@ -78,21 +78,15 @@ fn find(
     stage: &mut Stage,
 ) -> anyhow::Result<Vec<Inspected>> {
     let store = stage.store()?;
-    let sizes = references.iter().filter(|(role, _)| *role == Role::Target);
-    let sizes = sizes.filter_map(|(_, reference)| match reference.resolve().ok()? {
-        Place::Disk { path, .. } => {
-            std::fs::metadata(path).ok().filter(|m| m.is_file()).map(|m| m.len())
-        }
-        Place::Elsewhere { .. } => None,
-    });
-    let meter = Arc::new(Meter::new("reading images", sizes.sum()));
+    let total = total(references);
+    let meter = Arc::new(Meter::new("reading images", total.unwrap_or(0)));
     let options = Options {
         platform: args.platform.clone(),
         all_platforms: args.all_platforms,
         registry: args.registry.clone(),
         meter: Some(meter.clone()),
     };
-    stage.watch(&meter, || {
+    let look_at_all = || {
         let mut found = Vec::new();
         for (role, reference) in references {
             let one = look(reference, *role, &options, &store)?;
@@ -102,7 +96,27 @@ fn find(
             found.push(one);
         }
         Ok(found)
-    })
+    };
+    match total {
+        Some(0) => look_at_all(),
+        _ => stage.watch(&meter, look_at_all),
+    }
+}
+
+/// Bytes of target files, which are read whole; none if images are fetched, which takes a time that nobody knows.
+fn total(references: &[(Role, Reference)]) -> Option<u64> {
+    let mut total = 0;
+    for (role, reference) in references {
+        match reference.resolve() {
+            Ok(Place::Disk { path, .. }) if *role == Role::Target => {
+                let file = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file);
+                total += file.map_or(0, |file| file.len());
+            }
+            Ok(Place::Elsewhere { .. }) => return None,
+            _ => {}
+        }
+    }
+    Some(total)
 }
 
 fn emit_image(

@@ -1,17 +1,16 @@
 //! Images that helper programs fetch, read like those on disk.
 
-use anyhow::Context;
-
 use super::blobs::{Blob, Blobs};
 use super::document::{Descriptor, Document};
 use super::open::{read_archive, read_documents};
 use super::{ImageRecords, Options, Origin, Reference};
 use crate::digest::Digest;
 use crate::elsewhere::{Choice, Documents, Fetched, fetch};
-use crate::fail;
+use crate::failure::{Category, classify};
 use crate::range::FileRange;
 use crate::record::{Exact, Role};
 use crate::store::Store;
+use crate::{fail, failure};
 
 /// Fetches an image's documents, and its layers where they cannot be had one by one.
 pub(super) fn read(
@@ -30,9 +29,7 @@ pub(super) fn read(
     let fetched = fetch(&given, choice, &options.registry, store);
     let fetched = match reference.transport() {
         Some(_) => fetched?,
-        None => fetched.with_context(|| {
-            format!("there is no file {given}, so it was looked for in the Docker daemon")
-        })?,
+        None => fetched.map_err(|error| both_readings(&given, error))?,
     };
     let origin = Origin { reference: &given, transport, name: None, exact: Exact::Manifest };
     match fetched {
@@ -46,6 +43,18 @@ pub(super) fn read(
             read_documents(&top, &documents, &Origin { exact, ..origin }, role, options)
         }
     }
+}
+
+/// A name without transport was first taken for a file's.
+fn both_readings(given: &str, error: anyhow::Error) -> anyhow::Error {
+    if classify(&error).category == Category::NotFound {
+        return failure!(
+            NotFound,
+            "there is neither a file {given} nor an image of this name in the Docker daemon"
+        )
+        .into();
+    }
+    error.context(format!("there is no file {given}, so it was looked for in the Docker daemon"))
 }
 
 impl Blobs for Documents {
