@@ -1,6 +1,7 @@
 //! Against real parts: a Docker daemon, a registry, containers-storage. scripts/services.sh starts them; a test that finds none
 //! is skipped, and fails in CI.
 
+mod client;
 mod daemon;
 mod registry;
 mod storage;

@@ -1,6 +1,6 @@
 //! Images in the Docker daemon, through the docker client: `DOCKER_HOST` and contexts are the client's matter.
 
-use std::io;
+use std::io::{self, BufWriter};
 use std::str::FromStr;
 
 use anyhow::Context;
@@ -14,6 +14,9 @@ use crate::range::FileRange;
 use crate::store::Store;
 
 const PURPOSE: &str = "to read images of the Docker daemon";
+
+/// Bytes copied at once.
+const BUFFER: usize = 256 << 10;
 
 /// What the daemon says about an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,12 +95,13 @@ pub fn save(name: &str, store: &Store) -> anyhow::Result<FileRange> {
     let wanted = saved_name(name, &image);
     let what = format!("saving {name} out of the Docker daemon");
     let running = Helper::new("docker", PURPOSE, store)?.args(["save", "--", &wanted]).start()?;
-    let mut object = store.writer()?;
+    let mut object = BufWriter::with_capacity(BUFFER, store.writer()?);
     let copied = running.consume(|stdout| {
         io::copy(stdout, &mut object).context("writing into the store")?;
         Ok(())
     });
     copied.map_err(|e| explain(e, &what))?;
+    let object = object.into_inner().context("writing into the store")?;
     if object.is_empty() {
         fail!(HelperFailed, "{what}: docker wrote nothing");
     }
