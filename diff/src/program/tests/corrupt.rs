@@ -2,9 +2,11 @@
 
 use std::io::{self, Write};
 
+use dd_inspect::digest::DiffId;
 use proptest::prelude::*;
 
 use super::everything::sample;
+use super::limits::{head, payload, stored};
 use super::toys::*;
 use crate::program::*;
 
@@ -36,6 +38,12 @@ fn run(payload: &[u8], bases: &[Vec<u8>]) -> bool {
         assert!(decoder.decode_to(&mut count).is_err(), "an error stays");
     }
     done.is_ok()
+}
+
+#[test]
+fn a_decoder_may_move_to_another_thread() {
+    fn check<T: Send>() {}
+    check::<Decoder<&[u8], MemorySources>>();
 }
 
 #[test]
@@ -77,6 +85,26 @@ proptest! {
         run(&payload[..cut], &bases);
         payload.drain(cut..(cut + 3).min(payload.len()));
         run(&payload, &bases);
+    }
+
+    /// Damage in coded streams seldom reaches the ops; here the ops themselves are odd.
+    #[test]
+    fn odd_ops_are_survived(
+        ops in prop::collection::vec((0u8..6, 0u8..3), 1..30),
+        control in prop::collection::vec(prop::collection::vec(0u8..24, 0..60), 5),
+        columns in prop::collection::vec(0u8..20, 0..20),
+        slice in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..60), 5),
+        output_len in 0u64..400,
+    ) {
+        let ops: Vec<u8> = ops.into_iter().map(|(op, operand)| op | operand << 3).collect();
+        let mut head = head(ops.len() as u64, output_len);
+        head.sources = vec![DiffId::of(b"1"), DiffId::of(b"2")];
+        let columns = [vec![3, columns.len() as u8], columns].concat();
+        let mut streams: Vec<(u64, &[u8])> = vec![(0, &ops)];
+        streams.extend((1..).zip(control.iter().take(4)).map(|(kind, bytes)| (kind, &bytes[..])));
+        streams.push((5, &columns));
+        let slice: Vec<_> = (6..).zip(&slice).map(|(kind, bytes)| stored(kind, bytes)).collect();
+        run(&payload(&head, &streams, &slice), &[noise(1, 300), noise(2, 100)]);
     }
 
     #[test]

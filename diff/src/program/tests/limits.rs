@@ -9,7 +9,7 @@ use crate::program::streams::Record;
 use crate::program::*;
 
 /// A head that allows plenty, for one unit of `ops` ops that make `output_len` bytes.
-fn head(ops: u64, output_len: u64) -> Head {
+pub(super) fn head(ops: u64, output_len: u64) -> Head {
     let all =
         |registry: Registry, ids: std::ops::Range<u64>| ids.map(move |id| (registry as u64, id));
     Head {
@@ -30,7 +30,7 @@ fn head(ops: u64, output_len: u64) -> Head {
     }
 }
 
-fn stored(kind: u64, bytes: &[u8]) -> (Record, Vec<u8>) {
+pub(super) fn stored(kind: u64, bytes: &[u8]) -> (Record, Vec<u8>) {
     let len = bytes.len() as u64;
     (Record { kind, raw_len: len, coded_len: len, ..Record::default() }, bytes.to_vec())
 }
@@ -42,7 +42,11 @@ fn put_streams(out: &mut Vec<u8>, streams: &[(Record, Vec<u8>)]) {
 }
 
 /// A payload of one unit and one slice.
-fn payload(head: &Head, control: &[(u64, &[u8])], slice: &[(Record, Vec<u8>)]) -> Vec<u8> {
+pub(super) fn payload(
+    head: &Head,
+    control: &[(u64, &[u8])],
+    slice: &[(Record, Vec<u8>)],
+) -> Vec<u8> {
     let mut out = head.to_bytes();
     for value in [0, 0, head.ops, 1] {
         varint::put(&mut out, value);
