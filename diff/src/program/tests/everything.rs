@@ -300,3 +300,24 @@ fn the_largest_needs_stay_below_the_default_limit() {
     assert!(memory > 50 << 20 && memory < Limits::default().memory, "{memory}");
     assert_eq!(decode(&payload, &[base]).unwrap().len(), (9 << 20) * 12 + 1);
 }
+
+#[test]
+fn the_rest_of_an_entry_goes_on_after_encodings() {
+    let base = noise(12, 500);
+    let mut writer = writer(std::slice::from_ref(&base), 9);
+    let source = writer.base(0).unwrap();
+    let steps = [
+        Step::Header(0, 192, 0, 0),
+        Step::Digest(vec![Step::Literal(Literal::Raw, noise(1, 40))]),
+        Step::Encode(0, vec![1; 8], vec![Step::Literal(Literal::Raw, noise(2, 20))]),
+    ];
+    let mut wanted = write(&mut writer, std::slice::from_ref(&base), &steps);
+    // 40 bytes, 64 digits and 48 bytes are gone: 40 are left, which stand as 0.
+    writer.copy(source, 100, 40).unwrap();
+    wanted.extend_from_slice(&base[100..140]);
+    let (payload, summary) = finish(writer);
+    assert_eq!(decode(&payload, &[base]).unwrap(), wanted);
+    let lengths = summary.streams[&ids::stream::LENGTHS];
+    assert_eq!(lengths, (4, 4), "40, 48, 20 and 0");
+    assert!(payload.windows(4).any(|bytes| bytes == [40, 48, 20, 0]));
+}

@@ -98,6 +98,9 @@ fn ops_take_their_control_exactly() {
     let message = "the ops do not take all of the unit's control";
     assert_eq!(error(&ops(&[ZEROS], &[5, 1], &[], 5)), message);
     assert_eq!(error(&ops(&[ZEROS], &[5], &[7], 5)), message);
+    let control: [(u64, &[u8]); 3] =
+        [(stream::OPS, &[ZEROS]), (stream::LENGTHS, &[5]), (stream::COLUMNS, &[3, 1, 0])];
+    assert_eq!(error(&payload(&head(1, 5), &control, &[])), message);
     assert_eq!(
         error(&ops(&[ZEROS, ZEROS], &[5], &[], 5)),
         "the length of a control stream is out of range"
