@@ -17,7 +17,7 @@ const MAX_EXTENSION_LEN: u64 = 1 << 20;
 /// Members that an archive may have.
 const MAX_MEMBERS: usize = 1 << 20;
 /// Bytes of names that an archive may have in all.
-const MAX_NAMES_LEN: usize = 256 << 20;
+const MAX_NAMES_LEN: usize = 64 << 20;
 /// Links that are followed from one name.
 const MAX_LINKS: usize = 16;
 
@@ -135,8 +135,10 @@ impl TarIndex {
         let asked = String::from_utf8_lossy(&name).into_owned();
         let mut before = self.members.len();
         for followed in 0..MAX_LINKS {
-            let found =
-                self.by_name.get(&name).and_then(|all| all.iter().rev().find(|n| **n < before));
+            // Numbers ascend: the last one before `before` is found by halving.
+            let found = self.by_name.get(&name).and_then(|all| {
+                all.get(all.partition_point(|number| *number < before).checked_sub(1)?)
+            });
             let Some((number, member)) = found.and_then(|n| Some((*n, self.members.get(*n)?)))
             else {
                 if followed == 0 {

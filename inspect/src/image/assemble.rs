@@ -6,7 +6,7 @@ use super::archive::TarIndex;
 use super::blobs::Blob;
 use super::compressed::{compression_of, start_of};
 use super::docker::DockerImage;
-use super::document::{ConfigDocument, Document, Parsed};
+use super::document::{ConfigDocument, Parsed};
 use super::hash::TarDigests;
 use super::walk::{ConfigNode, LayerNode, Node};
 use super::{ImageRecords, Origin};
@@ -90,6 +90,7 @@ impl Found {
             configs: Vec::new(),
             manifests: Vec::new(),
             layers: Vec::new(),
+            known: HashSet::new(),
         };
         let exact = self.exact(origin, file.is_some());
         for node in &self.nodes {
@@ -140,6 +141,7 @@ struct Records {
     manifests: Vec<Manifest>,
     configs: Vec<Config>,
     layers: Vec<Layer>,
+    known: HashSet<Digest>,
 }
 
 impl Records {
@@ -180,9 +182,9 @@ impl Records {
             gap: node.document.is_none(),
             subject: node.subject(),
         });
-        if let Some(ConfigNode { descriptor, document, parsed }) = &node.config {
+        if let Some(ConfigNode { descriptor, range, parsed }) = &node.config {
             let media_type = Some(descriptor.media_type.clone()).filter(|name| !name.is_empty());
-            self.config(descriptor.digest, media_type, document, parsed);
+            self.config(descriptor.digest, media_type, range, parsed);
         }
         for (number, layer) in node.layers.iter().enumerate() {
             let layer = self.layer(layer, position, number as u64)?;
@@ -265,21 +267,21 @@ impl Records {
         &mut self,
         digest: Digest,
         media_type: Option<String>,
-        document: &Document,
+        range: &FileRange,
         parsed: &ConfigDocument,
     ) {
-        if self.configs.iter().any(|config| config.digest == digest) {
+        if !self.known.insert(digest) {
             return;
         }
         self.configs.push(Config {
             image: self.key.clone(),
             digest,
             media_type,
-            size: document.bytes.len() as u64,
+            size: range.size(),
             platform: parsed.platform.as_ref().map(ToString::to_string),
             diff_ids: parsed.diff_ids.clone().unwrap_or_default(),
             history: parsed.history,
-            location: document.range.location(),
+            location: range.location(),
         });
     }
 }

@@ -2,10 +2,10 @@
 //! 1.2, "Combined Image JSON + Filesystem Changeset Format").
 
 use super::archive::TarIndex;
-use super::document::{ConfigDocument, DockerEntry, Document, parse_config};
+use super::document::{Budget, ConfigDocument, DockerEntry, Document, parse_config};
 use crate::digest::{DiffId, Digest};
 use crate::fail;
-use crate::range::FileRange;
+use crate::range::{FileRange, ReadAt};
 
 /// One image.
 #[derive(Debug, Clone)]
@@ -13,7 +13,7 @@ pub struct DockerImage {
     /// Its names.
     pub names: Vec<String>,
     /// The configuration.
-    pub config: Document,
+    pub config: FileRange,
     /// The configuration's digest.
     pub config_digest: Digest,
     /// What it says.
@@ -26,10 +26,18 @@ pub struct DockerImage {
 ///
 /// # Errors
 /// `not-an-image` if it is absent or too large.
-pub fn config(archive: &TarIndex, entry: &DockerEntry, what: &str) -> anyhow::Result<Document> {
+pub fn config(
+    archive: &TarIndex,
+    entry: &DockerEntry,
+    budget: &Budget,
+    what: &str,
+) -> anyhow::Result<Document> {
     let what = format!("{what}: the configuration {:.200?}", entry.config);
     match archive.file(&entry.config)? {
-        Some(range) => Document::read(range, &what),
+        Some(range) => {
+            budget.take(range.size(), &what)?;
+            Document::read(range, &what)
+        }
         None => {
             fail!(NotAnImage, "{what} is absent"; "the archive is incomplete; save the image again")
         }
@@ -69,7 +77,7 @@ impl DockerImage {
             layers.push((diff_id, range));
         }
         let names = entry.repo_tags.clone().unwrap_or_default();
-        Ok(Self { names, config_digest: config.digest(), config, parsed, layers })
+        Ok(Self { names, config_digest: config.digest(), config: config.range, parsed, layers })
     }
 }
 

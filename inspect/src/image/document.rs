@@ -3,6 +3,7 @@
 //!
 //! What a document is follows from its content; the media type of a descriptor only names it.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
@@ -15,6 +16,37 @@ use crate::{fail, failure};
 
 /// Bytes that a document may have (registries have the same limit for manifests).
 pub const MAX_DOCUMENT_LEN: u64 = 4 << 20;
+
+/// Bytes that the documents of one image may have in all, those read again counted again.
+const MAX_DOCUMENTS_LEN: u64 = 64 << 20;
+
+/// What may still be read of an image's documents, so that memory and time stay bounded whatever they say.
+#[derive(Debug)]
+pub struct Budget(Cell<u64>);
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self(Cell::new(MAX_DOCUMENTS_LEN))
+    }
+}
+
+impl Budget {
+    /// Takes so many bytes.
+    ///
+    /// # Errors
+    /// `limit` if there are not as many left.
+    pub fn take(&self, size: u64, what: &str) -> anyhow::Result<()> {
+        let Some(left) = self.0.get().checked_sub(size) else {
+            fail!(
+                Limit,
+                "{what}: the documents of this image have more than {} MiB",
+                MAX_DOCUMENTS_LEN >> 20
+            );
+        };
+        self.0.set(left);
+        Ok(())
+    }
+}
 
 /// A reference to a blob (OCI image specification, "Content Descriptors").
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Recognises files and directories by their content, and reads them.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io::Read;
 use std::path::Path;
 
@@ -12,11 +12,12 @@ use super::blobs::{Blobs, LayoutDirectory, PlainDirectory, open};
 use super::compressed::{Unpacked, compression_of, start_of, uncompressed_start, unpack};
 use super::docker::{DockerImage, config, full_name};
 use super::document::{
-    Descriptor, DockerEntry, Document, Parsed, own_media_type, parse_docker, parse_index,
+    Budget, Descriptor, DockerEntry, Document, Parsed, own_media_type, parse_docker, parse_index,
     parse_manifest,
 };
 use super::hash::hash;
-use super::walk::{Node, Top, Walk};
+use super::platform::Platform;
+use super::walk::{MAX_LAYERS, Top, Walk};
 use super::{ImageRecords, Inspected, Options, Origin};
 use crate::digest::Digest;
 use crate::fail;
@@ -414,11 +415,10 @@ impl<'a> Opened<'a> {
 
 /// Gives what `index.json` names the spelling of `manifest.json`, where both name the same.
 fn name_tops(tops: &mut [Top], entries: &[DockerEntry]) {
-    let tags: Vec<&String> =
-        entries.iter().flat_map(|entry| entry.repo_tags.iter().flatten()).collect();
+    let tags = entries.iter().flat_map(|entry| entry.repo_tags.iter().flatten());
+    let spelling: HashMap<String, &String> = tags.map(|tag| (full_name(tag), tag)).collect();
     for name in tops.iter_mut().flat_map(|top| top.names.iter_mut()) {
-        let full = full_name(name);
-        if let Some(tag) = tags.iter().find(|tag| full_name(tag) == full) {
+        if let Some(tag) = spelling.get(&full_name(name)) {
             (*tag).clone_into(name);
         }
     }
@@ -443,94 +443,94 @@ impl Source<'_> {
     ) -> anyhow::Result<(Found, bool)> {
         let what = origin.reference;
         let chosen = choose(tops, entries, origin)?;
-        let platform = options.platform.as_ref();
-        let mut docker = Vec::new();
-        // An old docker-archive has no manifests, so that its images are narrowed below.
-        let only_docker = chosen.tops.is_empty();
-        let walk = Walk { blobs: self.blobs, what, platform: platform.filter(|_| !only_docker) };
+        let budget = Budget::default();
+        // An old docker-archive has no manifests: its images are narrowed in another way.
+        let platform = options.platform.as_ref().filter(|_| !chosen.tops.is_empty());
+        let walk = Walk { blobs: self.blobs, what, platform, budget: &budget };
         let nodes = walk.nodes(&chosen.tops)?;
         let known: HashSet<Digest> =
             nodes.iter().filter_map(|node| Some(node.config.as_ref()?.descriptor.digest)).collect();
-        let mut other = Vec::new();
-        for entry in &chosen.entries {
-            let Some(archive) = self.archive else { break };
-            let document = config(archive, entry, what)?;
-            if known.contains(&document.digest()) {
-                continue;
-            }
-            let image = DockerImage::find(archive, entry, document, what)?;
-            match platform {
-                Some(wanted)
-                    if !image
-                        .parsed
-                        .platform
-                        .as_ref()
-                        .is_some_and(|found| wanted.accepts(found)) =>
-                {
-                    other.push(image);
-                }
-                _ => docker.push(image),
-            }
-        }
-        if let Some(wanted) = platform.filter(|_| only_docker && docker.is_empty()) {
-            let mut list: Vec<String> = other
-                .iter()
-                .filter_map(|image| image.parsed.platform.as_ref())
-                .map(ToString::to_string)
-                .collect();
-            list.dedup();
-            fail!(NotFound, "{what} has no image for {wanted}; its platforms: {}", list.join(", "));
+        let docker = self.docker_images(&chosen.entries, &known, &budget, what)?;
+        let (docker, left_out) = narrow(docker, options.platform.as_ref());
+        if let Some(wanted) =
+            options.platform.as_ref().filter(|_| chosen.tops.is_empty() && docker.is_empty())
+        {
+            let platforms = left_out.iter().filter_map(|image| image.parsed.platform.as_ref());
+            let platforms: BTreeSet<String> = platforms.map(ToString::to_string).collect();
+            let list = platforms.into_iter().collect::<Vec<_>>().join(", ");
+            fail!(NotFound, "{what} has no image for {wanted}; its platforms: {list}");
         }
         let narrowed =
-            chosen.narrowed || !other.is_empty() || nodes.iter().any(|node| node.left_out);
-        let keep_documents = !chosen.narrowed;
-        let docker_whole = keep_documents
-            && other.is_empty()
-            && self.names_are_kept(entries, &nodes, &docker, narrowed)?;
+            chosen.narrowed || !left_out.is_empty() || nodes.iter().any(|node| node.left_out);
         let tops: HashSet<Digest> = chosen.tops.iter().map(|top| top.descriptor.digest).collect();
+        // After narrowing by name the documents name more than there is; by platform, index.json keeps its digest.
         let found = Found {
-            names: names(&chosen.tops, &chosen.entries, &docker),
+            names: names(&chosen.tops, &chosen.entries, &docker, &left_out),
             top: if tops.len() == 1 && docker.is_empty() { tops.into_iter().next() } else { None },
-            index: self.index.filter(|_| keep_documents).map(|document| document.range),
-            docker_manifest: self.docker.filter(|_| docker_whole).map(|document| document.range),
+            index: self.index.filter(|_| !chosen.narrowed).map(|document| document.range),
+            docker_manifest: self
+                .docker
+                .filter(|_| !chosen.narrowed && left_out.is_empty())
+                .map(|document| document.range),
             nodes,
             docker,
         };
         Ok((found, narrowed))
     }
 
-    /// Whether all that `manifest.json` names is still there after narrowing.
-    fn names_are_kept(
+    /// The images that only `manifest.json` names: whose configuration is no manifest's.
+    fn docker_images(
         &self,
         entries: &[DockerEntry],
-        nodes: &[Node],
-        docker: &[DockerImage],
-        narrowed: bool,
-    ) -> anyhow::Result<bool> {
-        let Some(archive) = self.archive.filter(|_| narrowed) else { return Ok(true) };
-        let mut kept: HashSet<Digest> = docker.iter().map(|image| image.config_digest).collect();
-        kept.extend(nodes.iter().filter_map(|node| Some(node.config.as_ref()?.descriptor.digest)));
+        known: &HashSet<Digest>,
+        budget: &Budget,
+        what: &str,
+    ) -> anyhow::Result<Vec<DockerImage>> {
+        let mut images = Vec::new();
+        let mut layers = 0;
         for entry in entries {
-            let document = config(archive, entry, "manifest.json")?;
-            if !kept.contains(&document.digest()) {
-                return Ok(false);
+            let Some(archive) = self.archive else { break };
+            let document = config(archive, entry, budget, what)?;
+            if known.contains(&document.digest()) {
+                continue;
             }
+            layers += entry.layers.as_ref().map_or(0, Vec::len);
+            if layers > MAX_LAYERS {
+                fail!(Limit, "{what} has more than {MAX_LAYERS} layers");
+            }
+            images.push(DockerImage::find(archive, entry, document, what)?);
         }
-        Ok(true)
+        Ok(images)
     }
 }
 
-/// The names of an image: those of `manifest.json` first, then what only `index.json` says.
-fn names(tops: &[Top], entries: &[DockerEntry], docker: &[DockerImage]) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
+/// The images that are for a platform, and the others.
+fn narrow(
+    images: Vec<DockerImage>,
+    wanted: Option<&Platform>,
+) -> (Vec<DockerImage>, Vec<DockerImage>) {
+    let Some(wanted) = wanted else { return (images, Vec::new()) };
+    let fits = |image: &DockerImage| {
+        image.parsed.platform.as_ref().is_some_and(|found| wanted.accepts(found))
+    };
+    images.into_iter().partition(fits)
+}
+
+/// The names of an image: those of `manifest.json` first, then what only `index.json` says; without those that only
+/// what was left out has.
+fn names(
+    tops: &[Top],
+    entries: &[DockerEntry],
+    docker: &[DockerImage],
+    left_out: &[DockerImage],
+) -> Vec<String> {
+    let gone: HashSet<&String> = left_out.iter().flat_map(|image| &image.names).collect();
     let of_entries = entries.iter().flat_map(|entry| entry.repo_tags.iter().flatten());
+    let of_entries = of_entries.filter(|name| !gone.contains(name));
     let of_docker = docker.iter().flat_map(|image| &image.names);
-    for name in of_entries.chain(of_docker).chain(tops.iter().flat_map(|top| &top.names)) {
-        if !names.contains(name) {
-            names.push(name.clone());
-        }
-    }
-    names
+    let mut seen = HashSet::new();
+    let all = of_entries.chain(of_docker).chain(tops.iter().flat_map(|top| &top.names));
+    all.filter(|name| seen.insert(*name)).cloned().collect()
 }
 
 /// What was asked for among several images.
@@ -562,7 +562,7 @@ fn choose(tops: &[Top], entries: &[DockerEntry], origin: &Origin<'_>) -> anyhow:
             }
         };
     if chosen_tops.is_empty() && chosen_entries.is_empty() {
-        let list = names(tops, entries, &[]);
+        let list = names(tops, entries, &[], &[]);
         let list = if list.is_empty() {
             "it names none".to_owned()
         } else {

@@ -345,6 +345,22 @@ fn documents_have_a_limit() {
 }
 
 #[test]
+fn documents_have_a_limit_in_all() {
+    let mut files = Files::default();
+    let mut config = config("amd64", &["a"]);
+    config.resize(MAX_DOCUMENT_LEN as usize, b' ');
+    let entry = json!({"Config": "c", "RepoTags": null, "Layers": ["l"]});
+    files
+        .add("c", config)
+        .add("l", "a")
+        .add("manifest.json", json!([entry.clone(), entry]).to_string());
+    assert_eq!(target_of(&files).manifests.len(), 2);
+    let entries: Vec<_> = (0..17).map(|_| json!({"Config": "c", "Layers": ["l"]})).collect();
+    files.0.last_mut().unwrap().1 = json!(entries).to_string().into_bytes();
+    assert_eq!(refused(&files), Category::Limit);
+}
+
+#[test]
 fn indexes_within_indexes_have_a_limit() {
     let nested = |depth: usize| {
         let mut files = Files::default();

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::blobs::{Blob, Blobs};
 use super::document::{
-    ConfigDocument, Descriptor, Document, MAX_DOCUMENT_LEN, ManifestDocument, Parsed,
+    Budget, ConfigDocument, Descriptor, Document, MAX_DOCUMENT_LEN, ManifestDocument, Parsed,
     is_foreign_type, is_layer_type, is_manifest_type, parse_config, parse_manifest,
 };
 use super::platform::Platform;
@@ -17,7 +17,7 @@ const MAX_DEPTH: usize = 8;
 /// Manifests and indexes that one image may have.
 const MAX_MANIFESTS: usize = 10_000;
 /// Layers that one image may have, over all its manifests.
-const MAX_LAYERS: usize = 100_000;
+pub const MAX_LAYERS: usize = 100_000;
 
 /// A manifest that stands at the top: what `index.json` names, or a registry's answer.
 #[derive(Debug, Clone)]
@@ -33,8 +33,8 @@ pub struct Top {
 pub struct ConfigNode {
     /// Its descriptor.
     pub descriptor: Descriptor,
-    /// Its bytes.
-    pub document: Document,
+    /// Where its bytes lie.
+    pub range: FileRange,
     /// What they say.
     pub parsed: ConfigDocument,
 }
@@ -105,6 +105,8 @@ pub struct Walk<'a> {
     pub what: &'a str,
     /// Only this platform; the others become gaps.
     pub platform: Option<&'a Platform>,
+    /// What may be read.
+    pub budget: &'a Budget,
 }
 
 impl Walk<'_> {
@@ -301,6 +303,7 @@ impl Walker<'_> {
         if !declared && range.size() > MAX_DOCUMENT_LEN {
             return Ok(());
         }
+        self.walk.budget.take(range.size(), &what)?;
         let document = Document::read_verified(range, &descriptor, &what)?;
         let parsed = match parse_manifest(&document.bytes, &what) {
             Err(error) if declared => return Err(error),
@@ -375,6 +378,7 @@ impl Walker<'_> {
     fn config(&self, descriptor: &Descriptor) -> anyhow::Result<Option<ConfigNode>> {
         let Some(range) = self.walk.blobs.document(descriptor)? else { return Ok(None) };
         let what = format!("{}: the configuration {}", self.walk.what, descriptor.digest);
+        self.walk.budget.take(range.size(), &what)?;
         let document = Document::read_verified(range, descriptor, &what)?;
         let is_image = matches!(
             descriptor.media_type.as_str(),
@@ -385,7 +389,7 @@ impl Walker<'_> {
             Err(error) if is_image => return Err(error),
             parsed => parsed.unwrap_or_default(),
         };
-        Ok(Some(ConfigNode { descriptor: descriptor.clone(), document, parsed }))
+        Ok(Some(ConfigNode { descriptor: descriptor.clone(), range: document.range, parsed }))
     }
 
     fn layer(&self, manifest: &Digest, descriptor: &Descriptor) -> anyhow::Result<Option<Blob>> {
