@@ -60,6 +60,7 @@ fn the_programs_know_every_field() {
             "delta" => again::<dd_inspect::record::Delta>(&line),
             "package" => again::<dd_inspect::record::Package>(&line),
             "applied" => again::<dd_inspect::record::Applied>(&line),
+            "check" => again::<dd_inspect::record::Check>(&line),
             _ => again::<dd_inspect::record::Progress>(&line),
         };
         let example: serde_json::Value = serde_json::from_str(&line).expect("JSON");

@@ -60,9 +60,9 @@ struct Kind {
 }
 
 /// The record kinds of this version; records of other kinds are foreign and only pass.
-const KNOWN: [&str; 12] = [
+const KNOWN: [&str; 13] = [
     "archive", "member", "image", "manifest", "config", "layer", "blob", "entry", "change",
-    "delta", "package", "applied",
+    "delta", "package", "applied", "check",
 ];
 
 /// The records of one or more whole streams, without their `stream` and `end`.

@@ -215,6 +215,20 @@ pub enum Record {
         expected: String,
         unchanged: bool,
     },
+    Check {
+        package: String,
+        output: Option<String>,
+        file_exact: bool,
+        images: Vec<Rebuilt>,
+        bases: Vec<String>,
+        expected: String,
+        output_size: Int,
+        output_free: Option<Int>,
+        memory: Int,
+        memory_available: Option<Int>,
+        scratch: Int,
+        scratch_free: Option<Int>,
+    },
     Progress {
         stage: String,
         task: String,
@@ -224,9 +238,9 @@ pub enum Record {
 }
 
 /// Every type of record.
-pub const TYPES: [&str; 16] = [
+pub const TYPES: [&str; 17] = [
     "stream", "end", "error", "archive", "member", "image", "manifest", "config", "layer", "blob",
-    "entry", "change", "delta", "package", "applied", "progress",
+    "entry", "change", "delta", "package", "applied", "check", "progress",
 ];
 
 #[derive(Debug, Deserialize)]
@@ -277,6 +291,7 @@ pub struct Rebuilt {
     pub manifest_digest: Option<Sha>,
     pub config_digest: Option<Sha>,
     pub names: Vec<String>,
+    pub manifest: Option<String>,
 }
 
 macro_rules! words {

@@ -18,7 +18,7 @@ pub use stream::{End, ErrorRecord, Location, Progress, RecordPath, Stream};
 use serde::Serialize;
 
 mod result;
-pub use result::{Applied, Package, Rebuilt};
+pub use result::{Applied, Check, Package, Rebuilt};
 
 /// The version of the record format, in every `stream` record.
 pub const VERSION: u32 = 1;
@@ -44,6 +44,7 @@ pub enum Record {
     Delta(Delta),
     Package(Package),
     Applied(Applied),
+    Check(Check),
     Progress(Progress),
 }
 
@@ -61,5 +62,5 @@ macro_rules! from_each {
 
 from_each!(
     Stream, End, Error ErrorRecord, Archive, Member, Image, Manifest, Config, Layer, Blob, Entry,
-    Change, Delta, Package, Applied, Progress
+    Change, Delta, Package, Applied, Check, Progress
 );

@@ -45,6 +45,9 @@ pub struct Rebuilt {
     pub config_digest: Option<Digest>,
     /// The names that it got.
     pub names: Vec<String>,
+    /// `made`: the target had no manifest (an old docker-archive), and the output needs one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub manifest: Option<String>,
 }
 
 /// `applied`: what dd-apply rebuilt and verified.
@@ -73,4 +76,38 @@ pub struct Applied {
     pub expected: String,
     /// The output already held the wanted bytes; nothing was written.
     pub unchanged: bool,
+}
+
+/// `check`: what `dd-apply --check` found; nothing was written.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Check {
+    /// The package, as given.
+    pub package: String,
+    /// Where the images would go; absent without `--output`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub output: Option<String>,
+    /// The output would be the target's own archive file, bit for bit.
+    pub file_exact: bool,
+    /// The images that would be rebuilt.
+    pub images: Vec<Rebuilt>,
+    /// The references of the bases that were looked at.
+    pub bases: Vec<String>,
+    /// `match`, or `none` when nothing was expected (`--expect`).
+    pub expected: String,
+    /// Bytes that would be written.
+    pub output_size: u64,
+    /// Bytes free where the output lies; absent where that is not known.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub output_free: Option<u64>,
+    /// Memory that is needed, in bytes.
+    pub memory: u64,
+    /// Memory that is available, in bytes; absent where that is not known.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub memory_available: Option<u64>,
+    /// Scratch space that is needed at most, in bytes.
+    pub scratch: u64,
+    /// Bytes free where scratch files lie; absent where that is not known.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub scratch_free: Option<u64>,
 }
