@@ -1,2 +1,9 @@
 //! The dd-apply program.
-fn main() {}
+
+use std::process::ExitCode;
+
+use dd_apply::cli::Args;
+
+fn main() -> ExitCode {
+    dd_inspect::stage::run("dd-apply", |args: Args, stage| dd_apply::stage::run(&args, stage))
+}
