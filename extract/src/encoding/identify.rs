@@ -6,6 +6,7 @@
 mod compare;
 mod deflate;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::Path;
@@ -131,30 +132,33 @@ impl Task<'_> {
         self.members(members)
     }
 
-    /// The usual case without a look at the content: one member by zlib and nothing after it.
+    /// The usual case without a look at the content: one member by a known encoder and nothing after it.
     fn one_member(&self) -> io::Result<Option<Proven>> {
         let size = self.compressed.size();
         let mut file = RangeReader::new(self.compressed, 0..size);
         let Some(header) = super::gzip::read_header(&mut file)? else { return Ok(None) };
-        let deflate = header.len() as u64..size.saturating_sub(8);
-        if header.len() > MAX_INLINE_LEN || deflate.is_empty() {
+        let stream = header.len() as u64..size.saturating_sub(8);
+        if header.len() > MAX_INLINE_LEN || stream.is_empty() {
             return Ok(None);
         }
-        for params in self.zlib_candidates(&header, deflate, 0..self.plain.size())? {
-            let deflate = Deflate::Zlib(params);
-            let encoding = Encoding::Gzip { header: header.clone(), deflate, tail: Vec::new() };
-            let plain = 0..self.plain.size();
+        let plain = 0..self.plain.size();
+        let encoding = |known| {
+            let deflate = Deflate::Known(known);
+            Encoding::Gzip { header: header.clone(), deflate, tail: Vec::new() }
+        };
+        let known = self.known(&header, stream, plain.clone(), |known| {
+            let encoding = encoding(known);
+            let plain = plain.clone();
             let end = encodes_to(&encoding, io::empty(), self.plain, plain, self.compressed, 0)?;
-            if end == Some(size) {
-                return Ok(Some(Proven { encoding, corrections: Corrections::None }));
-            }
-        }
-        Ok(None)
+            Ok(end == Some(size))
+        })?;
+        Ok(known.map(|known| Proven { encoding: encoding(known), corrections: Corrections::None }))
     }
 
     fn members(&self, members: &[Member]) -> io::Result<Proven> {
         let mut script = tempfile::spooled_tempfile_in(SPOOL_LEN, self.scratch_dir);
-        let (mut chunk, mut last) = (0, None);
+        let (mut chunk, mut block, mut last) = (0, 0, None);
+        let mut uses = BTreeSet::new();
         for member in members {
             let method = self.method(member, last)?;
             if let ([_], Some(method)) = (members, &method)
@@ -170,7 +174,9 @@ impl Task<'_> {
                 continue;
             };
             chunk = chunk.max(method.chunk());
-            last = method.zlib().or(last);
+            block = block.max(method.known().map_or(0, |known| known.block()));
+            last = method.known().or(last);
+            uses.insert(method.feature());
             script.write_all(&self.record(member, &method)?)?;
         }
         script.write_all(&[0])?;
@@ -180,7 +186,8 @@ impl Task<'_> {
         if script.stream_position()? >= self.compressed.size() / 10 * 9 {
             return Ok(Proven::bytes());
         }
-        Proven::script(Encoding::GzipMembers { chunk }, script)
+        let uses = uses.into_iter().collect();
+        Proven::script(Encoding::GzipMembers { chunk, block, uses }, script)
     }
 
     /// The form for one member, if its header, trailer and what follows are short and right.

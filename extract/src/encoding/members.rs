@@ -8,8 +8,8 @@
 //! | header length + 1 | number; 0 instead ends the members, and all further bytes of the script are the file's last bytes |
 //! | header | as they are |
 //! | content length + 1 | number; 0: all that is left |
-//! | method | 1: 0 stored, 1 zlib, 2 preflate |
-//! | deflate stream | stored: its length (number) and its bytes; zlib: level and memLevel, 1 byte each; preflate: chunks ([`super::preflate`]) |
+//! | method | 1: 0 stored, 1 zlib, 2 preflate, 3 Go, 4 klauspost |
+//! | deflate stream | stored: its length (number) and its bytes; preflate: chunks ([`super::preflate`]); else the encoder's parameters: zlib's level and memLevel, Go's release (0: 1.16, 1: 1.27) and level, klauspost's release (0: 1.15.11, 1: 1.18.0, 2: 1.18.1) and level, 1 byte each (levels with a sign), and the length of pgzip's blocks (number, 0 without) |
 //! | trailer | 1: 0 if it follows from the content, 1 if the next 8 bytes are it |
 
 use std::io::{self, Read, Write};
@@ -18,13 +18,11 @@ use flate2::Crc;
 
 use super::gzip::{MAX_HEADER_LEN, trailer_of};
 use super::preflate::{MAX_CHUNK_CORRECTIONS, Recreator};
-use super::zlib::{Deflater, ZlibParams};
+use super::stream::{Known, Writer};
 use super::{Encoder, varint};
 
 /// The deflate stream stands in the script.
 pub(super) const STORED: u8 = 0;
-/// The deflate stream is zlib's.
-pub(super) const ZLIB: u8 = 1;
 /// The deflate stream follows from corrections.
 pub(super) const PREFLATE: u8 = 2;
 
@@ -34,6 +32,8 @@ pub(super) struct GzipEncoder<W, R> {
     script: R,
     /// Plain bytes that a chunk may have.
     max_chunk: u64,
+    /// Plain bytes that a block of pgzip may have.
+    max_block: u64,
     member: Option<Member>,
     /// The end of the script's members was read.
     ended: bool,
@@ -49,7 +49,7 @@ struct Member {
 
 enum Method {
     Stored,
-    Zlib(Option<Deflater>),
+    Known(Writer),
     Preflate { recreator: Recreator, chunk: Option<Chunk> },
 }
 
@@ -64,8 +64,8 @@ fn invalid(why: &str) -> io::Error {
 }
 
 impl<W: Write, R: Read> GzipEncoder<W, R> {
-    pub(super) fn new(out: W, script: R, max_chunk: u64) -> Self {
-        Self { out, script, max_chunk, member: None, ended: false, coded: Vec::new() }
+    pub(super) fn new(out: W, script: R, max_chunk: u64, max_block: u64) -> Self {
+        Self { out, script, max_chunk, max_block, member: None, ended: false, coded: Vec::new() }
     }
 
     fn byte(&mut self) -> io::Result<u8> {
@@ -94,16 +94,18 @@ impl<W: Write, R: Read> GzipEncoder<W, R> {
                 copy(&mut self.script, &mut self.out, len)?;
                 Method::Stored
             }
-            ZLIB => {
-                let params = ZlibParams { level: self.byte()?, mem_level: self.byte()? };
-                Method::Zlib(Some(Deflater::new(params).map_err(io::Error::other)?))
-            }
             PREFLATE => {
                 let mut recreator = Recreator::new()?;
                 let chunk = self.next_chunk(&mut recreator)?;
                 Method::Preflate { recreator, chunk }
             }
-            other => return Err(invalid(&format!("names an unknown method {other}"))),
+            id => match Known::get(id, &mut self.script)? {
+                Some(known) if known.block() > self.max_block => {
+                    return Err(invalid("has blocks that are longer than they may be"));
+                }
+                Some(known) => Method::Known(known.writer().map_err(io::Error::other)?),
+                None => return Err(invalid(&format!("names an unknown method {id}"))),
+            },
         };
         self.member = Some(Member { left, crc: Crc::new(), method });
         Ok(true)
@@ -136,10 +138,8 @@ impl<W: Write, R: Read> GzipEncoder<W, R> {
         member.crc.update(plain);
         match &mut member.method {
             Method::Stored => Ok(()),
-            Method::Zlib(deflater) => {
-                if let Some(deflater) = deflater {
-                    deflater.write(plain, &mut self.coded).map_err(io::Error::other)?;
-                }
+            Method::Known(writer) => {
+                writer.write(plain, &mut self.coded).map_err(io::Error::other)?;
                 self.out.write_all(&self.coded)?;
                 self.coded.clear();
                 Ok(())
@@ -169,10 +169,8 @@ impl<W: Write, R: Read> GzipEncoder<W, R> {
     fn close(&mut self, member: Member) -> io::Result<()> {
         match member.method {
             Method::Stored => {}
-            Method::Zlib(deflater) => {
-                if let Some(deflater) = deflater {
-                    deflater.finish(&mut self.coded).map_err(io::Error::other)?;
-                }
+            Method::Known(writer) => {
+                writer.finish(&mut self.coded).map_err(io::Error::other)?;
                 self.out.write_all(&self.coded)?;
                 self.coded.clear();
             }

@@ -3,7 +3,7 @@
 //! An [`Encoding`] is parameters, plus, for some, *corrections*: a stream of bytes beside them. It is found by
 //! [`identify::identify`], which takes the first of these tiers that makes the very bytes again when it is run:
 //!
-//! 1. an encoder that is known: parameters only (zlib in a gzip file, libzstd);
+//! 1. an encoder that is known: parameters only (zlib, Go, klauspost and pgzip in a gzip file; libzstd);
 //! 2. corrections to a prediction (preflate);
 //! 3. the bytes as they are.
 //!
@@ -17,6 +17,7 @@ pub mod gzip;
 pub mod identify;
 mod members;
 pub mod preflate;
+pub mod stream;
 mod varint;
 pub mod zlib;
 pub mod zstd;
@@ -28,7 +29,7 @@ use dd_inspect::failure;
 use dd_inspect::failure::Failure;
 use serde::{Deserialize, Serialize};
 
-use zlib::ZlibParams;
+use stream::Known;
 use zstd::ZstdParams;
 
 /// How compressed bytes follow from the uncompressed ones.
@@ -56,6 +57,12 @@ pub enum Encoding {
         /// Plain bytes of the longest chunk that is corrected, 0 without one.
         #[serde(skip_serializing_if = "is_zero", default)]
         chunk: u64,
+        /// The longest block of pgzip, 0 without one.
+        #[serde(skip_serializing_if = "is_zero", default)]
+        block: u64,
+        /// What a reader must have for it ([`Encoding::features`]), sorted.
+        #[serde(skip_serializing_if = "Vec::is_empty", default)]
+        uses: Vec<String>,
     },
     /// One Zstandard frame by libzstd; the corrections, if there are any, are the bytes after it.
     Zstd(ZstdParams),
@@ -63,21 +70,28 @@ pub enum Encoding {
 
 /// How a deflate stream follows from its content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "deflate")]
+#[serde(untagged)]
 pub enum Deflate {
-    /// zlib writes it.
-    #[serde(rename = "zlib")]
-    Zlib(ZlibParams),
+    /// An encoder writes it that is known.
+    Known(Known),
     /// It follows from the corrections.
+    Preflate(Preflate),
+}
+
+/// A deflate stream that follows from corrections.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "deflate")]
+pub enum Preflate {
+    /// In the coding of [`preflate`].
     #[serde(rename = "preflate-0.7.6")]
-    Preflate {
+    V0_7_6 {
         /// Plain bytes of the longest chunk.
         chunk: u64,
     },
 }
 
 const KNOWN: [&str; 5] = ["identity", "bytes", "gzip", "gzip-members", "zstd"];
-const KNOWN_DEFLATE: [&str; 2] = ["zlib", preflate::ID];
+const KNOWN_DEFLATE: [&str; 4] = ["zlib", "go", "klauspost", preflate::ID];
 
 fn is_zero(n: &u64) -> bool {
     *n == 0
@@ -108,6 +122,11 @@ impl Encoding {
                     failure!(Unsupported, "a layer's {field} is {id:?}, which this program does not have"; "use a newer release"),
                 );
             }
+        }
+        if let Some(feature) = unknown_feature(value) {
+            return Err(
+                failure!(Unsupported, "a layer was compressed by {feature}, which this program does not have"; "use a newer release"),
+            );
         }
         let encoding = Self::deserialize(value)
             .map_err(|e| failure!(PackageCorrupt, "an encoding is not as expected: {e}"))?;
@@ -140,18 +159,17 @@ impl Encoding {
         match self {
             Self::Identity {} | Self::Zstd(_) => false,
             Self::Bytes {} | Self::GzipMembers { .. } => true,
-            Self::Gzip { deflate, .. } => matches!(deflate, Deflate::Preflate { .. }),
+            Self::Gzip { deflate, .. } => matches!(deflate, Deflate::Preflate(_)),
         }
     }
 
-    /// What a reader must have: `zlib`, `preflate-0.7.6`, `zstd-1.5.7`; in the order of the alphabet.
+    /// What a reader must have: `zlib`, `go-1.16`, `preflate-0.7.6`, `zstd-1.5.7`; in the order of the alphabet.
     pub fn features(&self) -> Vec<String> {
         match self {
             Self::Identity {} | Self::Bytes {} => Vec::new(),
-            Self::Gzip { deflate: Deflate::Zlib(_), .. } => vec!["zlib".to_owned()],
-            Self::Gzip { deflate: Deflate::Preflate { .. }, .. } => vec![preflate::ID.to_owned()],
-            Self::GzipMembers { chunk: 0 } => vec!["zlib".to_owned()],
-            Self::GzipMembers { .. } => vec![preflate::ID.to_owned(), "zlib".to_owned()],
+            Self::Gzip { deflate: Deflate::Known(known), .. } => vec![known.feature()],
+            Self::Gzip { deflate: Deflate::Preflate(_), .. } => vec![preflate::ID.to_owned()],
+            Self::GzipMembers { uses, .. } => uses.clone(),
             Self::Zstd(params) => vec![format!("zstd-{}", params.library)],
         }
     }
@@ -159,8 +177,8 @@ impl Encoding {
     /// Plain bytes of the longest chunk with corrections.
     fn chunk(&self) -> u64 {
         match self {
-            Self::Gzip { deflate: Deflate::Preflate { chunk }, .. }
-            | Self::GzipMembers { chunk } => *chunk,
+            Self::Gzip { deflate: Deflate::Preflate(Preflate::V0_7_6 { chunk }), .. }
+            | Self::GzipMembers { chunk, .. } => *chunk,
             _ => 0,
         }
     }
@@ -169,8 +187,12 @@ impl Encoding {
     pub fn memory(&self) -> u64 {
         match self {
             Self::Identity {} | Self::Bytes {} => 64 << 10,
-            Self::Gzip { .. } | Self::GzipMembers { .. } if self.chunk() == 0 => zlib::MEMORY,
-            Self::Gzip { .. } | Self::GzipMembers { .. } => preflate::memory(self.chunk()),
+            Self::Gzip { deflate: Deflate::Known(known), .. } => known.memory(),
+            Self::Gzip { .. } => preflate::memory(self.chunk()),
+            Self::GzipMembers { chunk, block, .. } => {
+                let corrected = if *chunk > 0 { preflate::memory(*chunk) } else { 0 };
+                corrected.max(stream::memory(*block))
+            }
             Self::Zstd(params) => params.memory(),
         }
     }
@@ -192,22 +214,38 @@ impl Encoding {
             Self::Gzip { header, deflate, tail } => {
                 let (before, after) = script_around(header, deflate, tail);
                 let script = Cursor::new(before).chain(corrections).chain(Cursor::new(after));
-                Box::new(members::GzipEncoder::new(out, script, self.chunk()))
+                let block = match deflate {
+                    Deflate::Known(known) => known.block(),
+                    Deflate::Preflate(_) => 0,
+                };
+                Box::new(members::GzipEncoder::new(out, script, self.chunk(), block))
             }
-            Self::GzipMembers { chunk } => {
-                Box::new(members::GzipEncoder::new(out, corrections, *chunk))
+            Self::GzipMembers { chunk, block, .. } => {
+                Box::new(members::GzipEncoder::new(out, corrections, *chunk, *block))
             }
             Self::Zstd(params) => Box::new(zstd::ZstdEncoder::new(out, params, corrections)?),
         })
     }
 }
 
+/// The first encoder of an encoding that this program does not have, if its release or its `uses` say so.
+fn unknown_feature(value: &serde_json::Value) -> Option<String> {
+    let mut known = stream::features();
+    known.push(preflate::ID.to_owned());
+    let text = |field: &str| value.get(field)?.as_str();
+    let release =
+        text("deflate").zip(text("release")).map(|(id, release)| format!("{id}-{release}"));
+    let uses = value.get("uses").and_then(|uses| uses.as_array()).into_iter().flatten();
+    let uses = uses.filter_map(|feature| feature.as_str()).map(str::to_owned);
+    release.into_iter().chain(uses).find(|feature| !known.contains(feature))
+}
+
 /// The script of a file with one member: what stands before the corrections and after them.
 fn script_around(header: &[u8], deflate: &Deflate, tail: &[u8]) -> (Vec<u8>, Vec<u8>) {
     let mut before = script_header(header, None);
     match deflate {
-        Deflate::Zlib(params) => before.extend([members::ZLIB, params.level, params.mem_level]),
-        Deflate::Preflate { .. } => before.push(members::PREFLATE),
+        Deflate::Known(known) => known.put(&mut before),
+        Deflate::Preflate(_) => before.push(members::PREFLATE),
     }
     // The trailer follows from the content; no further member.
     let after = [&[0, 0], tail].concat();
@@ -229,17 +267,12 @@ impl fmt::Display for Encoding {
         match self {
             Self::Identity {} => f.write_str("uncompressed"),
             Self::Bytes {} => f.write_str("as stored"),
-            Self::Gzip { deflate: Deflate::Zlib(params), .. } => {
-                write!(f, "gzip, zlib {}", params.level)?;
-                if params.mem_level == 8 {
-                    Ok(())
-                } else {
-                    write!(f, " memLevel {}", params.mem_level)
-                }
+            Self::Gzip { deflate: Deflate::Known(known), .. } => write!(f, "gzip, {known}"),
+            Self::Gzip { deflate: Deflate::Preflate(_), .. } => f.write_str("gzip, preflate"),
+            Self::GzipMembers { uses, .. } => {
+                f.write_str("gzip, by members")?;
+                uses.iter().try_for_each(|feature| write!(f, ", {feature}"))
             }
-            Self::Gzip { deflate: Deflate::Preflate { .. }, .. } => f.write_str("gzip, preflate"),
-            Self::GzipMembers { chunk: 0 } => f.write_str("gzip, several members"),
-            Self::GzipMembers { .. } => f.write_str("gzip, several members, preflate"),
             Self::Zstd(params) => write!(f, "zstd {} level {}", params.library, params.level),
         }
     }

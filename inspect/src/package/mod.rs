@@ -29,7 +29,17 @@ pub use view::show_package;
 /// The features of this release that a package may require (docs/package-format.md, "Features").
 pub fn features() -> Vec<String> {
     let zstd = format!("zstd-{}", zstd::zstd_safe::version_string());
-    vec!["program-1".to_owned(), "zlib".to_owned(), "preflate-0.7.6".to_owned(), zstd]
+    let others = [
+        "program-1",
+        "zlib",
+        "go-1.16",
+        "go-1.27",
+        "klauspost-1.15.11",
+        "klauspost-1.18.0",
+        "klauspost-1.18.1",
+        "preflate-0.7.6",
+    ];
+    others.into_iter().map(str::to_owned).chain([zstd]).collect()
 }
 
 /// `artifactType` of a package's manifest.

@@ -4,11 +4,11 @@ use std::io::{self, Cursor};
 use std::ops::Range;
 
 use super::Task;
-use super::compare::{Compare, PREFIX_LEN, RangeReader, copy, encodes_to, settle};
+use super::compare::{Compare, RangeReader, copy, encodes_to, settle};
 use crate::encoding::gzip::Member;
 use crate::encoding::preflate::Analysis;
-use crate::encoding::zlib::{Deflater, ZlibParams};
-use crate::encoding::{Deflate, Encoding, members, script_header};
+use crate::encoding::stream::{Known, Writer};
+use crate::encoding::{Deflate, Encoding, Preflate, members, script_header};
 
 /// Shorter streams are not worth the head of their corrections.
 const MIN_ANALYSED_LEN: u64 = 64;
@@ -16,29 +16,39 @@ const MIN_ANALYSED_LEN: u64 = 64;
 /// How a deflate stream was made.
 #[derive(Debug, Clone)]
 pub(super) enum Method {
-    Zlib(ZlibParams),
+    Known(Known),
     Preflate { chunk: u64, chunks: Vec<u8> },
 }
 
 impl Method {
-    pub(super) fn zlib(&self) -> Option<ZlibParams> {
+    pub(super) fn known(&self) -> Option<Known> {
         match self {
-            Self::Zlib(params) => Some(*params),
+            Self::Known(known) => Some(*known),
             Self::Preflate { .. } => None,
+        }
+    }
+
+    /// What a reader must have for it.
+    pub(super) fn feature(&self) -> String {
+        match self {
+            Self::Known(known) => known.feature(),
+            Self::Preflate { .. } => crate::encoding::preflate::ID.to_owned(),
         }
     }
 
     pub(super) fn chunk(&self) -> u64 {
         match self {
-            Self::Zlib(_) => 0,
+            Self::Known(_) => 0,
             Self::Preflate { chunk, .. } => *chunk,
         }
     }
 
     pub(super) fn into_parts(self) -> (Deflate, Option<Vec<u8>>) {
         match self {
-            Self::Zlib(params) => (Deflate::Zlib(params), None),
-            Self::Preflate { chunk, chunks } => (Deflate::Preflate { chunk }, Some(chunks)),
+            Self::Known(known) => (Deflate::Known(known), None),
+            Self::Preflate { chunk, chunks } => {
+                (Deflate::Preflate(Preflate::V0_7_6 { chunk }), Some(chunks))
+            }
         }
     }
 }
@@ -48,22 +58,20 @@ impl Task<'_> {
     pub(super) fn method(
         &self,
         member: &Member,
-        likely: Option<ZlibParams>,
+        likely: Option<Known>,
     ) -> io::Result<Option<Method>> {
-        let header = self.bytes(member.header.start, member.header.end)?;
-        let fits = |params| self.fits(params, member.deflate.clone(), member.plain.clone());
-        if let Some(params) = likely
-            && fits(params)?
-            && self.proves(member, &Method::Zlib(params))?
+        if let Some(known) = likely
+            && self.proves(member, &Method::Known(known))?
         {
-            return Ok(Some(Method::Zlib(params)));
+            return Ok(Some(Method::Known(known)));
         }
-        let candidates =
-            self.zlib_candidates(&header, member.deflate.clone(), member.plain.clone())?;
-        for params in candidates {
-            if self.proves(member, &Method::Zlib(params))? {
-                return Ok(Some(Method::Zlib(params)));
-            }
+        let header = self.bytes(member.header.start, member.header.end)?;
+        let deflate = member.deflate.clone();
+        let known = self.known(&header, deflate, member.plain.clone(), |known| {
+            self.proves(member, &Method::Known(known))
+        })?;
+        if known.is_some() {
+            return Ok(known.map(Method::Known));
         }
         let len = member.deflate.end - member.deflate.start;
         if len < MIN_ANALYSED_LEN {
@@ -78,46 +86,43 @@ impl Task<'_> {
         Ok(self.proves(member, &method)?.then_some(method))
     }
 
-    /// The parameters of zlib whose stream begins like this one, likely ones first.
-    pub(super) fn zlib_candidates(
+    /// The first known encoder whose stream begins like this one, and which `proves` takes.
+    pub(super) fn known(
         &self,
         header: &[u8],
         deflate: Range<u64>,
         plain: Range<u64>,
-    ) -> io::Result<Vec<ZlibParams>> {
-        // RFC 1952, 2.3.1: XFL 2 is the strongest level, 4 the fastest.
-        let levels = match header.get(8) {
-            Some(2) => [9, 6, 8, 7, 5, 4, 3, 2, 1, 0],
-            Some(4) => [1, 2, 3, 6, 9, 5, 4, 7, 8, 0],
-            _ => [6, 9, 1, 5, 7, 8, 4, 3, 2, 0],
-        };
-        let mut found = Vec::new();
-        for mem_level in [8, 9] {
-            for level in levels {
-                let params = ZlibParams { level, mem_level };
-                if self.fits(params, deflate.clone(), plain.clone())? {
-                    found.push(params);
+        mut proves: impl FnMut(Known) -> io::Result<bool>,
+    ) -> io::Result<Option<Known>> {
+        for candidate in Known::candidates(header) {
+            if !self.fits(candidate, deflate.clone(), plain.clone())? {
+                continue;
+            }
+            for known in candidate.variants() {
+                if proves(known)? {
+                    return Ok(Some(known));
                 }
             }
         }
-        Ok(found)
+        Ok(None)
     }
 
-    /// Whether zlib's stream of the first content begins like this one.
-    fn fits(&self, params: ZlibParams, deflate: Range<u64>, plain: Range<u64>) -> io::Result<bool> {
+    /// Whether an encoder's stream of the first content begins like this one.
+    pub(super) fn fits(
+        &self,
+        known: Known,
+        deflate: Range<u64>,
+        plain: Range<u64>,
+    ) -> io::Result<bool> {
         let len = plain.end.saturating_sub(plain.start);
-        let prefix = plain.start..plain.start.saturating_add(len.min(PREFIX_LEN));
+        let prefix = plain.start..plain.start.saturating_add(len.min(known.prefix_len()));
         let run = || {
             let mut writer = DeflateWriter {
-                deflater: Deflater::new(params).map_err(io::Error::other)?,
+                writer: known.writer().map_err(io::Error::other)?,
                 coded: Vec::new(),
                 compare: Compare::new(self.compressed, deflate.start),
             };
-            copy(self.plain, prefix, &mut writer)?;
-            if len <= PREFIX_LEN {
-                writer.finish()?;
-            }
-            Ok(())
+            copy(self.plain, prefix, &mut writer)
         };
         Ok(settle(run())?.is_some())
     }
@@ -125,7 +130,8 @@ impl Task<'_> {
     /// Whether a method gives the whole member.
     fn proves(&self, member: &Member, method: &Method) -> io::Result<bool> {
         let script = Cursor::new([&self.record(member, method)?[..], &[0]].concat());
-        let encoding = Encoding::GzipMembers { chunk: method.chunk() };
+        let (chunk, block) = (method.chunk(), method.known().map_or(0, |known| known.block()));
+        let encoding = Encoding::GzipMembers { chunk, block, uses: Vec::new() };
         let (start, plain) = (member.header.start, member.plain.clone());
         let end = encodes_to(&encoding, script, self.plain, plain, self.compressed, start)?;
         Ok(end == Some(member.deflate.end + 8))
@@ -136,7 +142,7 @@ impl Task<'_> {
         let header = self.bytes(member.header.start, member.header.end)?;
         let mut record = script_header(&header, Some(member.plain.end - member.plain.start));
         match method {
-            Method::Zlib(params) => record.extend([members::ZLIB, params.level, params.mem_level]),
+            Method::Known(known) => known.put(&mut record),
             Method::Preflate { chunks, .. } => {
                 record.push(members::PREFLATE);
                 record.extend_from_slice(chunks);
@@ -147,23 +153,16 @@ impl Task<'_> {
     }
 }
 
-/// zlib's stream, compared as it is written.
+/// A stream compared as it is written.
 struct DeflateWriter<'a> {
-    deflater: Deflater,
+    writer: Writer,
     coded: Vec<u8>,
     compare: Compare<'a>,
 }
 
-impl DeflateWriter<'_> {
-    fn finish(mut self) -> io::Result<()> {
-        self.deflater.finish(&mut self.coded).map_err(io::Error::other)?;
-        io::Write::write_all(&mut self.compare, &self.coded)
-    }
-}
-
 impl io::Write for DeflateWriter<'_> {
     fn write(&mut self, plain: &[u8]) -> io::Result<usize> {
-        self.deflater.write(plain, &mut self.coded).map_err(io::Error::other)?;
+        self.writer.write(plain, &mut self.coded).map_err(io::Error::other)?;
         io::Write::write_all(&mut self.compare, &self.coded)?;
         self.coded.clear();
         Ok(plain.len())

@@ -6,7 +6,9 @@ use flate2::{Compression as Level, GzBuilder};
 use proptest::prelude::*;
 
 use super::*;
+use crate::encoding::Preflate;
 use crate::encoding::decompress::{Decompressor, Limits, sniff};
+use crate::encoding::stream::{GoRelease, KlauspostRelease, Known};
 use crate::encoding::zlib::{Deflater, ZlibParams};
 
 /// Text that compresses like a layer: lines that repeat with changes.
@@ -40,6 +42,10 @@ fn foreign_member(plain: &[u8]) -> Vec<u8> {
     let mut encoder = GzBuilder::new().mtime(5).write(Vec::new(), Level::new(6));
     encoder.write_all(plain).unwrap();
     encoder.finish().unwrap()
+}
+
+fn zlib_members() -> Encoding {
+    Encoding::GzipMembers { chunk: 0, block: 0, uses: vec!["zlib".to_owned()] }
 }
 
 fn content(file: &[u8]) -> Vec<u8> {
@@ -90,10 +96,56 @@ fn zlib_of_every_level() {
             let (encoding, corrections) =
                 round_trip(&zlib_member(&plain, level, mem_level), 10_000);
             assert!(
-                matches!(encoding, Encoding::Gzip { deflate: Deflate::Zlib(_), .. }),
+                matches!(encoding, Encoding::Gzip { deflate: Deflate::Known(Known::Zlib(_)), .. }),
                 "{level} {mem_level}: {encoding}"
             );
             assert_eq!(corrections, 0);
+        }
+    }
+}
+
+#[test]
+fn the_encoders_of_image_tools() {
+    let block = Some(1 << 20);
+    let release = KlauspostRelease::V1_18_0;
+    let cases = [
+        (Known::Go { release: GoRelease::V1_16, level: 6 }, 0, 0xff, 0),
+        (Known::Go { release: GoRelease::V1_16, level: 1 }, 4, 0xff, 0),
+        (Known::Go { release: GoRelease::V1_27, level: 9 }, 2, 0xff, 0),
+        (Known::Klauspost { release: KlauspostRelease::V1_15_11, level: 5, block }, 0, 0xff, 0x88),
+        (Known::Klauspost { release, level: 4, block }, 0, 0xff, 0x88),
+        (
+            Known::Klauspost { release: KlauspostRelease::V1_18_1, level: 5, block: Some(250_000) },
+            0,
+            0xff,
+            0x88,
+        ),
+        (
+            Known::Klauspost { release: KlauspostRelease::V1_18_1, level: 6, block: None },
+            0,
+            0xff,
+            0x88,
+        ),
+    ];
+    let plain = text(1_100_000);
+    for (known, xfl, os, time) in cases {
+        let mtime = if time == 0 { [0; 4] } else { [0, 9, 0x6e, 0x88] };
+        let mut file = [&[0x1f, 0x8b, 8, 0][..], &mtime, &[xfl, os]].concat();
+        let mut writer = known.writer().unwrap();
+        writer.write(&plain, &mut file).unwrap();
+        writer.finish(&mut file).unwrap();
+        let mut crc = flate2::Crc::new();
+        crc.update(&plain);
+        file.extend(super::super::gzip::trailer_of(&crc));
+        let (encoding, corrections) = round_trip(&file, 77_777);
+        let Encoding::Gzip { deflate: Deflate::Known(found), .. } = &encoding else {
+            panic!("{known}: {encoding}")
+        };
+        assert_eq!((*found, corrections), (known, 0));
+        assert_eq!(encoding.features(), [known.feature()]);
+        if xfl == 4 {
+            let (encoding, corrections) = round_trip(&[&file[..], &file].concat(), 1 << 20);
+            assert!(corrections < 60, "{encoding} {corrections}");
         }
     }
 }
@@ -122,10 +174,7 @@ fn framing_is_kept() {
         assert_eq!((header.len(), found.as_slice()), (10 + 5 + 5 + 8 + 2, tail));
     }
     let (encoding, corrections) = round_trip(&[&member[..], &[0; 10_000]].concat(), 999);
-    assert_eq!(
-        (encoding, corrections),
-        (Encoding::GzipMembers { chunk: 0 }, 10 + 1 + 3 + 3 + 1 + 1 + 10_000)
-    );
+    assert_eq!((encoding, corrections), (zlib_members(), 10 + 1 + 3 + 3 + 1 + 1 + 10_000));
 }
 
 #[test]
@@ -134,7 +183,7 @@ fn wrong_check_sums_are_kept() {
     let end = file.len();
     file[end - 1] ^= 0x80;
     let (encoding, corrections) = round_trip(&file, 999);
-    assert_eq!(encoding, Encoding::GzipMembers { chunk: 0 });
+    assert_eq!(encoding, zlib_members());
     assert!(corrections < 40);
 }
 
@@ -151,7 +200,7 @@ fn members_of_all_kinds() {
     .concat();
     for piece_len in [1000, 1 << 20] {
         let (encoding, corrections) = round_trip(&file, piece_len);
-        assert!(matches!(encoding, Encoding::GzipMembers { chunk: 1.. }), "{encoding}");
+        assert!(matches!(encoding, Encoding::GzipMembers { chunk: 1.., .. }), "{encoding}");
         assert!(corrections < file.len() / 10, "{corrections} of {}", file.len());
     }
 }
@@ -160,10 +209,7 @@ fn members_of_all_kinds() {
 fn a_foreign_encoder_needs_corrections() {
     let file = foreign_member(&text(400_000));
     let (encoding, corrections) = round_trip(&file, 12_345);
-    assert!(
-        matches!(encoding, Encoding::Gzip { deflate: Deflate::Preflate { .. }, .. }),
-        "{encoding}"
-    );
+    assert!(matches!(encoding, Encoding::Gzip { deflate: Deflate::Preflate(_), .. }), "{encoding}");
     assert!(corrections < file.len() / 10, "{corrections} of {}", file.len());
 }
 
@@ -187,11 +233,11 @@ fn a_level_that_differs_late_is_not_taken() {
     let compressed = file_as(&file);
     let scratch_dir = Path::new("/nowhere");
     let task = Task { compressed, plain: file_as(&plain), scratch_dir, max_corrections: 0 };
-    let deflate = 10..file.len() as u64 - 8;
-    let likely = task.zlib_candidates(&file, deflate, 0..plain.len() as u64).unwrap();
-    assert_eq!(likely.first(), Some(&ZlibParams { level: 1, mem_level: 8 }));
+    let likely = Known::Zlib(ZlibParams { level: 1, mem_level: 8 });
+    assert_eq!(Known::candidates(&file[..10])[0], likely);
+    assert!(task.fits(likely, 10..file.len() as u64 - 8, 0..plain.len() as u64).unwrap());
     let (encoding, _) = round_trip(&file, 100_000);
-    let expected = Deflate::Zlib(ZlibParams { level: 3, mem_level: 8 });
+    let expected = Deflate::Known(Known::Zlib(ZlibParams { level: 3, mem_level: 8 }));
     assert!(
         matches!(&encoding, Encoding::Gzip { deflate, .. } if *deflate == expected),
         "{encoding}"
@@ -221,7 +267,10 @@ fn a_stream_that_another_encoder_goes_on_with_comes_back() {
     file.extend(stream);
     file.extend(trailer);
     let (encoding, _) = round_trip(&file, 100_000);
-    assert!(!matches!(encoding, Encoding::Gzip { deflate: Deflate::Zlib(_), .. }), "{encoding}");
+    assert!(
+        !matches!(encoding, Encoding::Gzip { deflate: Deflate::Known(Known::Zlib(_)), .. }),
+        "{encoding}"
+    );
 }
 
 #[test]
@@ -262,7 +311,7 @@ fn what_nothing_makes_is_carried() {
 #[test]
 fn hostile_scripts_fail() {
     let members = |script: &[u8], plain: &[u8]| {
-        let encoding = Encoding::GzipMembers { chunk: 100 };
+        let encoding = Encoding::GzipMembers { chunk: 100, block: 0, uses: vec![] };
         let mut encoder = encoding.encoder(Vec::new(), script.to_vec().leak() as &[u8])?;
         encoder.write_all(plain)?;
         encoder.finish().map(|out| out.len())
@@ -276,7 +325,7 @@ fn hostile_scripts_fail() {
         &[1, 4, members::STORED, 0],
         &[1, 4, members::STORED, 0, 2],
         &[1, 4, 9],
-        &[1, 4, members::ZLIB, 77, 8],
+        &[1, 4, 1, 77, 8],
         &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1],
         &long_chunk,
     ];
@@ -291,6 +340,11 @@ fn encodings_of_others_are_refused() {
     let parse = |text: &str| Encoding::parse(&serde_json::from_str(text).unwrap());
     let unknown = parse(r#"{"encoding":"gzip","header":"1f","deflate":"go-a","level":6}"#);
     assert_eq!(unknown.unwrap_err().category, dd_inspect::failure::Category::Unsupported);
+    let release =
+        parse(r#"{"encoding":"gzip","header":"1f","deflate":"go","release":"2.0","level":6}"#);
+    assert_eq!(release.unwrap_err().category, dd_inspect::failure::Category::Unsupported);
+    let uses = parse(r#"{"encoding":"gzip-members","uses":["zlib","brotli"]}"#).unwrap_err();
+    assert!(uses.message.contains("brotli"), "{uses}");
     let library = parse(r#"{"encoding":"zstd","library":"1.0.0","level":3}"#).unwrap_err();
     assert_eq!(library.category, dd_inspect::failure::Category::Unsupported);
     for wrong in [
@@ -308,7 +362,7 @@ fn encodings_of_others_are_refused() {
 fn records_are_flat() {
     let json = |encoding: Encoding| encoding.to_value().to_string();
     assert_eq!(json(Encoding::Identity {}), r#"{"encoding":"identity"}"#);
-    let deflate = Deflate::Zlib(ZlibParams { level: 6, mem_level: 8 });
+    let deflate = Deflate::Known(Known::Zlib(ZlibParams { level: 6, mem_level: 8 }));
     assert_eq!(
         json(Encoding::Gzip { header: vec![0x1f, 0x8b], deflate, tail: vec![] }),
         r#"{"encoding":"gzip","header":"1f8b","deflate":"zlib","level":6,"mem_level":8}"#
@@ -316,7 +370,7 @@ fn records_are_flat() {
     assert_eq!(
         json(Encoding::Gzip {
             header: vec![1],
-            deflate: Deflate::Preflate { chunk: 9 },
+            deflate: Deflate::Preflate(Preflate::V0_7_6 { chunk: 9 }),
             tail: vec![0]
         }),
         r#"{"encoding":"gzip","header":"01","deflate":"preflate-0.7.6","chunk":9,"tail":"00"}"#
@@ -339,7 +393,7 @@ proptest! {
 
     #[test]
     fn noise_in_corrections_is_an_error_or_other_bytes(noise in prop::collection::vec(any::<u8>(), 0..300)) {
-        let encoding = Encoding::Gzip { header: vec![], deflate: Deflate::Preflate { chunk: 4096 }, tail: vec![] };
+        let encoding = Encoding::Gzip { header: vec![], deflate: Deflate::Preflate(Preflate::V0_7_6 { chunk: 4096 }), tail: vec![] };
         let script: &[u8] = noise.leak();
         if let Ok(mut encoder) = encoding.encoder(Vec::new(), script) {
             let _ = encoder.write_all(&[b'x'; 5000]).and_then(|()| encoder.finish().map(drop));
