@@ -126,7 +126,7 @@ impl<'a> Emitter<'a> {
                 }
             }
             Piece::Other { offset, len, near } => {
-                self.covered(offset, len, near.map_or(0, |near| near.0), covers)
+                self.covered(offset, len, near.map_or(0, |near| near.layer), covers)
             }
         }
     }

@@ -78,7 +78,7 @@ pub fn encode(
     let pieces = plan::pieces(target, bases, &catalog).with_context(reading)?;
     let searched = if options.search { pieces.len() } else { 0 };
     let searches: Vec<(usize, Search)> = (0..searched)
-        .filter_map(|number| Some((number, search_for(target, bases, &catalog, &pieces[number])?)))
+        .filter_map(|number| Some((number, search_for(target, &catalog, &pieces[number])?)))
         .collect();
     let ranges: Vec<Search> = searches.iter().map(|(_, search)| *search).collect();
     let covers = similar::search(target, bases, &ranges, &options.effort(), options.memory, &done)
@@ -106,12 +106,7 @@ pub fn encode(
 }
 
 /// Where the content of a piece is to be searched.
-fn search_for(
-    target: &Layer,
-    bases: &[Layer],
-    catalog: &Catalog<'_>,
-    piece: &Piece,
-) -> Option<Search> {
+fn search_for(target: &Layer, catalog: &Catalog<'_>, piece: &Piece) -> Option<Search> {
     match *piece {
         Piece::Content { file, from: From::Relative(place) } => {
             let (file, base) = (target.files.get(file as usize)?, catalog.file(place)?);
@@ -123,11 +118,9 @@ fn search_for(
                 base_len: base.size,
             })
         }
-        // What belongs to no entry here may belong to none there: look where the base's entry ends.
         Piece::Other { offset, len, near } => {
-            let (layer, base) = near.unwrap_or((0, 0));
-            let left = bases.get(layer as usize)?.bytes.size().checked_sub(base)?;
-            let base_len = left.min(len.saturating_mul(2).max(1 << 20));
+            let near = near?;
+            let (layer, base, base_len) = (near.layer, near.offset, near.len);
             Some(Search { target: offset, len, layer, base, base_len })
         }
         _ => None,

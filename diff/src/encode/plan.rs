@@ -17,7 +17,15 @@ pub(crate) enum Piece {
     /// An entry's content.
     Content { file: u32, from: From },
     /// Bytes that belong to no entry; `near` is where in the bases the like may stand.
-    Other { offset: u64, len: u64, near: Option<(u32, u64)> },
+    Other { offset: u64, len: u64, near: Option<Range> },
+}
+
+/// A range of a base layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Range {
+    pub layer: u32,
+    pub offset: u64,
+    pub len: u64,
 }
 
 /// Where content comes from.
@@ -33,6 +41,9 @@ pub(crate) enum From {
 
 /// Entries that a copy of whole entries must have.
 const RUN: usize = 2;
+
+/// Bytes of a base that are searched at least for what belongs to no entry.
+const AROUND: u64 = 1 << 20;
 
 /// Bytes of a header that are compared with those of the base's.
 const HEADER: u64 = 64 << 10;
@@ -70,7 +81,7 @@ pub(crate) fn pieces(
     while let Some(file) = target.files.get(at) {
         let gap = file.header_offset - end;
         if gap > fates[at].zeros {
-            planner.other(end, gap);
+            planner.other(end, gap, fates[at].model);
         }
         let run = planner.run_length(&fates[at..], at)?;
         if run >= RUN {
@@ -191,8 +202,31 @@ impl Planner<'_> {
         }
     }
 
-    fn other(&mut self, offset: u64, len: u64) {
-        self.pieces.push(Piece::Other { offset, len, near: self.last });
+    fn other(&mut self, offset: u64, len: u64, next: Option<Place>) {
+        let near = self.near(len, next);
+        self.pieces.push(Piece::Other { offset, len, near });
+    }
+
+    /// Where the like of bytes may stand that belong to no entry: after the base's entry that was used
+    /// last, or before the one that comes next; without either in the base of the nearest size.
+    fn near(&self, len: u64, next: Option<Place>) -> Option<Range> {
+        let around = len.saturating_mul(2).max(AROUND);
+        let next =
+            next.and_then(|place| Some((place.layer, self.catalog.file(place)?.header_offset)));
+        if let Some((layer, offset)) = self.last {
+            let left = self.bases.get(layer as usize)?.bytes.size().checked_sub(offset)?;
+            let to_next =
+                next.filter(|next| next.0 == layer).and_then(|next| next.1.checked_sub(offset));
+            return Some(Range { layer, offset, len: around.max(to_next.unwrap_or(0)).min(left) });
+        }
+        if let Some((layer, end)) = next {
+            let offset = end.saturating_sub(around);
+            return Some(Range { layer, offset, len: end - offset });
+        }
+        let size = self.target.bytes.size();
+        let sizes = (0..).zip(self.bases).map(|(layer, base)| (layer, base.bytes.size()));
+        let (layer, len) = sizes.min_by_key(|(_, other)| other.abs_diff(size))?;
+        Some(Range { layer, offset: 0, len })
     }
 
     /// What follows the last entry: zeros, as a rule.
@@ -205,7 +239,7 @@ impl Planner<'_> {
         while at < end + len {
             let part = (end + len - at).min(1 << 20);
             if !is_zero(&self.target.read(at, part)?) {
-                self.other(end, len);
+                self.other(end, len, None);
                 return Ok(());
             }
             at += part;

@@ -150,8 +150,12 @@ impl Totals {
 
     fn summary(&self) -> String {
         let Self { held, made, layer_bytes, delta_bytes } = self;
+        let layers =
+            |count: u64| if count == 1 { "1 layer".into() } else { format!("{count} layers") };
+        let verb = if *held == 1 { "is" } else { "are" };
+        let (held, made) = (layers(*held), layers(*made));
         format!(
-            "{held} layers are in the base, {made} of {layer_bytes} bytes became deltas of {delta_bytes} bytes\n"
+            "{held} {verb} in the base, {made} of {layer_bytes} bytes became deltas of {delta_bytes} bytes\n"
         )
     }
 }
