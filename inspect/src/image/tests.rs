@@ -501,3 +501,27 @@ fn a_table_shows_it() {
         "{text}"
     );
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { cases: 100, failure_persistence: None, ..Default::default() })]
+
+    /// Whatever stands in the documents that no digest guards, it is an image or a failure that says so.
+    #[test]
+    fn broken_documents_are_ordinary_failures(
+        old in proptest::bool::ANY,
+        flips in proptest::collection::vec((0usize..2000, 0u8..128), 1..4),
+    ) {
+        let mut files = if old { old_docker() } else { containerd() };
+        let documents = ["index.json", "manifest.json"];
+        for (_, bytes) in files.0.iter_mut().filter(|(name, _)| documents.contains(&name.as_str())) {
+            for (at, value) in &flips {
+                let at = at % bytes.len();
+                bytes[at] = *value;
+            }
+        }
+        if let Err(error) = target(&files.tar()) {
+            let failure = classify(&error);
+            proptest::prop_assert!(failure.category != Category::Unexpected && failure.category != Category::Io, "{}", failure);
+        }
+    }
+}
