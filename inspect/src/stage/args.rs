@@ -82,14 +82,10 @@ pub fn level_from(level: u8, fast: bool, best: bool) -> u8 {
 /// What a size is, if it is none.
 pub fn parse_size(text: &str) -> Result<u64, String> {
     let upper = text.to_ascii_uppercase();
-    let number = upper.trim_end_matches(['B', 'I']).trim_end_matches(['K', 'M', 'G', 'T']);
-    let shift = match upper.as_bytes().get(number.len()) {
-        None | Some(b'B') => 0,
-        Some(b'K') => 10,
-        Some(b'M') => 20,
-        Some(b'G') => 30,
-        _ => 40,
-    };
+    let plain = upper.strip_suffix("IB").or_else(|| upper.strip_suffix('B')).unwrap_or(&upper);
+    let units = [('K', 10), ('M', 20), ('G', 30), ('T', 40)];
+    let unit = units.iter().find_map(|(unit, shift)| Some((plain.strip_suffix(*unit)?, *shift)));
+    let (number, shift) = unit.unwrap_or((plain, 0));
     let value = number.parse::<u64>().ok().and_then(|n| n.checked_mul(1 << shift));
     value.ok_or_else(|| "a size is a number of bytes, or one with K, M or G".to_owned())
 }
