@@ -8,7 +8,7 @@ use super::compressed::{compression_of, start_of};
 use super::docker::DockerImage;
 use super::document::{ConfigDocument, Parsed};
 use super::hash::TarDigests;
-use super::walk::{ConfigNode, LayerNode, Node};
+use super::node::{ConfigNode, LayerNode, Node};
 use super::{ImageRecords, Origin};
 use crate::digest::{DiffId, Digest};
 use crate::range::{FileRange, ReadAt};

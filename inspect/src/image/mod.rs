@@ -4,9 +4,10 @@
 //! and the configuration's diff_ids, never from the name it is stored under.
 //!
 //! ```text
-//! reference ── open ──┬── archive   the tar's index ──┬── docker   manifest.json of a docker-archive
-//!                     ├── directory                   └── walk     index.json, manifests, configurations
-//!                     └── elsewhere (helper programs)       └── assemble   the records
+//! reference ── open ──┬── opened, archive   the tar's index ──┐
+//!                     ├── blobs             a directory       ├── source ──┬── walk    index.json, manifests, configurations
+//!                     └── fetched           helper programs ──┘            ├── docker  manifest.json of a docker-archive
+//!                                                                          └── assemble, hash   the records
 //! ```
 
 mod archive;
@@ -17,12 +18,16 @@ mod docker;
 mod document;
 mod fetched;
 mod hash;
+mod node;
 mod open;
+mod opened;
+mod packaged;
 mod platform;
 mod reference;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod sample;
+mod source;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;

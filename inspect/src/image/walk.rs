@@ -4,13 +4,14 @@ use std::collections::{HashMap, HashSet};
 
 use super::blobs::{Blob, Blobs};
 use super::document::{
-    Budget, ConfigDocument, Descriptor, Document, MAX_DOCUMENT_LEN, ManifestDocument, Parsed,
-    is_foreign_type, is_layer_type, is_manifest_type, parse_config, parse_manifest,
+    Budget, Descriptor, Document, MAX_DOCUMENT_LEN, ManifestDocument, Parsed, is_foreign_type,
+    is_layer_type, is_manifest_type, parse_config, parse_manifest,
 };
+use super::node::{ConfigNode, LayerNode, Node, Top};
 use super::platform::Platform;
 use crate::digest::{DiffId, Digest};
 use crate::fail;
-use crate::range::{FileRange, ReadAt};
+use crate::range::ReadAt;
 
 /// How deep indexes may stand in each other.
 const MAX_DEPTH: usize = 8;
@@ -18,84 +19,6 @@ const MAX_DEPTH: usize = 8;
 const MAX_MANIFESTS: usize = 10_000;
 /// Layers that one image may have, over all its manifests.
 pub const MAX_LAYERS: usize = 100_000;
-
-/// A manifest that stands at the top: what `index.json` names, or a registry's answer.
-#[derive(Debug, Clone)]
-pub struct Top {
-    /// Its descriptor.
-    pub descriptor: Descriptor,
-    /// Its names.
-    pub names: Vec<String>,
-}
-
-/// A configuration.
-#[derive(Debug, Clone)]
-pub struct ConfigNode {
-    /// Its descriptor.
-    pub descriptor: Descriptor,
-    /// Where its bytes lie.
-    pub range: FileRange,
-    /// What they say.
-    pub parsed: ConfigDocument,
-}
-
-/// A layer, or another blob of a manifest.
-#[derive(Debug, Clone)]
-pub struct LayerNode {
-    /// Its descriptor.
-    pub descriptor: Descriptor,
-    /// The digest of its content.
-    pub diff_id: DiffId,
-    /// It is carried as it is.
-    pub opaque: bool,
-    /// Its bytes; absent for a gap.
-    pub blob: Option<Blob>,
-}
-
-/// A manifest or an index.
-#[derive(Debug, Clone)]
-pub struct Node {
-    /// Its descriptor.
-    pub descriptor: Descriptor,
-    /// Its names.
-    pub names: Vec<String>,
-    /// The index that names it.
-    pub parent: Option<Digest>,
-    /// Its bytes; absent for a gap.
-    pub document: Option<FileRange>,
-    /// What they say.
-    pub parsed: Parsed,
-    /// The configuration.
-    pub config: Option<ConfigNode>,
-    /// The layers, bottom first.
-    pub layers: Vec<LayerNode>,
-    /// It was left out by `--platform`.
-    pub left_out: bool,
-    missing: Vec<Digest>,
-}
-
-impl Node {
-    /// The platform that the descriptor or the configuration says.
-    pub fn platform(&self) -> Option<&Platform> {
-        let config = || self.config.as_ref()?.parsed.platform.as_ref();
-        self.descriptor.platform.as_ref().or_else(config)
-    }
-
-    /// The manifest that this one is about.
-    pub fn subject(&self) -> Option<Digest> {
-        let subject = match &self.parsed {
-            Parsed::Manifest(manifest) => manifest.subject,
-            _ => None,
-        };
-        subject.or_else(|| self.descriptor.attests())
-    }
-
-    /// Whether it is the manifest of an image that can be run.
-    fn is_image(&self) -> bool {
-        let unknown = self.platform().is_some_and(Platform::is_unknown);
-        matches!(self.parsed, Parsed::Manifest(_)) && self.subject().is_none() && !unknown
-    }
-}
 
 /// What to follow, and how.
 pub struct Walk<'a> {
@@ -210,18 +133,6 @@ impl Walk<'_> {
                 self.what, node.descriptor.digest; "get the whole image again"),
             None => Ok(()),
         }
-    }
-}
-
-impl Node {
-    fn leave_out(&mut self) {
-        self.left_out = true;
-        self.descriptor.platform = self.platform().cloned();
-        self.document = None;
-        self.parsed = Parsed::Opaque;
-        self.config = None;
-        self.layers.clear();
-        self.missing.clear();
     }
 }
 
