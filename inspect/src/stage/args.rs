@@ -81,12 +81,13 @@ pub fn level_from(level: u8, fast: bool, best: bool) -> u8 {
 /// # Errors
 /// What a size is, if it is none.
 pub fn parse_size(text: &str) -> Result<u64, String> {
-    let upper = text.to_ascii_uppercase();
-    let plain = upper.strip_suffix("IB").or_else(|| upper.strip_suffix('B')).unwrap_or(&upper);
-    let units = [('K', 10), ('M', 20), ('G', 30), ('T', 40)];
-    let unit = units.iter().find_map(|(unit, shift)| Some((plain.strip_suffix(*unit)?, *shift)));
-    let (number, shift) = unit.unwrap_or((plain, 0));
-    let value = number.parse::<u64>().ok().and_then(|n| n.checked_mul(1 << shift));
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let unit = unit.to_ascii_uppercase();
+    let unit = unit.strip_suffix("IB").or(unit.strip_suffix('B')).unwrap_or(&unit);
+    let shift = ["", "K", "M", "G", "T"].iter().position(|known| *known == unit);
+    let value = number.parse::<u64>().ok().zip(shift);
+    let value = value.and_then(|(n, shift)| n.checked_mul(1 << (10 * shift)));
     value.ok_or_else(|| "a size is a number of bytes, or one with K, M or G".to_owned())
 }
 
