@@ -1,7 +1,16 @@
 //! Whole pipelines through the real programs.
 
+mod bad_input;
 mod crates;
+mod docs;
+mod fixtures;
+mod generated;
+mod golden;
 mod live;
+mod old_command;
 mod records;
+mod roundtrip;
+mod stream;
 #[allow(dead_code, reason = "each test uses a part of it")]
 mod support;
+mod tools;

@@ -70,11 +70,12 @@ fn a_dead_stage_upstream_never_looks_finished() {
 #[test]
 fn a_failure_upstream_is_told_once_and_decides_the_exit_code() {
     let world = world();
-    let run = world.fails(3, "absent", &format!("dd-inspect --base absent --target 2 | {REST}"));
+    let run =
+        world.fails(3, "absent", &format!("dd-inspect --base absent.tar --target 2 | {REST}"));
     assert!(run.stderr.starts_with("dd-inspect: "), "{}", run.stderr);
-    let run = world.fails(3, "absent", "dd-inspect --base absent --target 2 | dd-extract | dd-diff | dd-pack -o p | dd-apply --base 1 --output out");
+    let run = world.fails(3, "absent", "dd-inspect --base absent.tar --target 2 | dd-extract | dd-diff | dd-pack -o p | dd-apply --base 1 --output out");
     assert!(run.stderr.starts_with("dd-inspect: "), "{}", run.stderr);
-    let script = "dd-inspect --base absent --target 2 2>/dev/null | dd-extract | dd-diff; true";
+    let script = "dd-inspect --base absent.tar --target 2 2>/dev/null | dd-extract | dd-diff; true";
     let error = world.sh(script).ok().record("error");
     assert_eq!((error["stage"].as_str(), error["exit"].as_u64()), (Some("dd-inspect"), Some(3)));
     assert_eq!(error["category"], "not-found");
@@ -181,7 +182,7 @@ fn records_go_to_files_that_appear_whole() {
     world.sh(&format!("{INSPECT} -o s.ndjson")).ok();
     world.sh("dd-extract -o e.ndjson <s.ndjson && dd-diff -o d.ndjson <e.ndjson && dd-pack -o p <d.ndjson").ok();
     world.apply("p", "1", "out");
-    world.fails(3, "absent", "dd-inspect absent -o x.ndjson");
+    world.fails(3, "absent", "dd-inspect absent.tar -o x.ndjson");
 }
 
 #[test]

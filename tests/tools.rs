@@ -90,7 +90,7 @@ fn what_skopeo_writes_is_read() {
             format!("{form}-out")
         };
         world.apply(&format!("{form}.p"), &format!("{form}-1"), &output);
-        world.sh(&format!("diff -r {form}-2 {form}-out")).ok();
+        world.sh(&format!("diff -r -x oci-layout {form}-2 {form}-out")).ok();
     }
 }
 
@@ -138,5 +138,5 @@ fn a_package_is_an_artifact_that_skopeo_reads() {
     );
     let manifest: serde_json::Value = serde_json::from_slice(&raw.stdout).expect("JSON");
     assert_eq!(manifest["artifactType"], "application/vnd.docker-delta.package.v1");
-    world.sh("skopeo copy -q --preserve-digests oci-archive:p oci:copy:p && dd-apply copy --base 1 --output out && cmp out 2").ok();
+    world.sh("skopeo copy -q --preserve-digests oci-archive:p oci-archive:copy:p && dd-apply copy --base 1 --output out && cmp out 2").ok();
 }
