@@ -91,10 +91,10 @@ impl Delivery {
         request: &Request,
     ) -> anyhow::Result<Self> {
         let hindrance = not_exact(output, recipe, chosen, request);
-        if let (None, [one]) = (hindrance, chosen) {
-            if let Some(file) = one.target(recipe).and_then(|target| target.file.clone()) {
-                return Ok(Self::Exact(exact::plan(&file), file));
-            }
+        if let (None, [one]) = (hindrance, chosen)
+            && let Some(file) = one.target(recipe).and_then(|target| target.file.clone())
+        {
+            return Ok(Self::Exact(exact::plan(&file), file));
         }
         if let Some(why) = hindrance.filter(|_| request.exact_file) {
             fail!(Usage, "the output will not be the target's own file: {why}"; "leave --exact-file away");

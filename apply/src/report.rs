@@ -51,7 +51,7 @@ pub fn check(check: &Check) -> String {
     let mut text = images(&check.images);
     let free = |free: Option<u64>| match free {
         Some(free) => format!("{} there", show(free)),
-        None => "not known what is there".to_owned(),
+        None => "-".to_owned(),
     };
     let output =
         check.output.as_deref().map_or_else(String::new, |output| format!(" to {}", safe(output)));

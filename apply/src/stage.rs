@@ -22,6 +22,7 @@ use crate::deliver::Written;
 use crate::delivery::{Delivery, Request, exactness, not_exact};
 use crate::expect::{self, Expectation};
 use crate::figures::{Figures, Manner};
+use crate::output::names::with_tag;
 use crate::output::{Images, Options, Output};
 use crate::package::Package;
 use crate::rebuild::blobs::Blobs;
@@ -113,6 +114,10 @@ impl<'a> Job<'a> {
         names.extend(output.name().map(str::to_owned));
         if let Output::Elsewhere(reference) = &output {
             names.extend(remote::name_in(reference).map(str::to_owned));
+        }
+        // A reference name of a layout may be anything; Docker's names have a tag.
+        if !matches!(output, Output::Oci(..) | Output::OciArchive(..)) {
+            names = names.iter().map(|name| with_tag(name)).collect();
         }
         let request = Request {
             uncompressed: args.uncompressed,
@@ -232,11 +237,12 @@ impl<'a> Job<'a> {
             let store = stage.store()?;
             // A daemon's own word says nothing of compressed blobs.
             let by_contents = self.recipe.layers.iter().all(|layer| layer.form.is_none());
-            if self.args.check && by_contents {
-                if let Some(image) = base::look(reference, &store)? {
-                    images.push(image);
-                    continue;
-                }
+            if self.args.check
+                && by_contents
+                && let Some(image) = base::look(reference, &store)?
+            {
+                images.push(image);
+                continue;
             }
             let records = image::inspect(&Reference::new(reference), Role::Base, &options, &store)?;
             images.push(BaseImage { reference: reference.clone(), layers: records.layers });

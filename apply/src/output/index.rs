@@ -45,10 +45,11 @@ fn unnamed(descriptor: &Value) -> Value {
         annotations.shift_remove(REF_NAME);
         annotations.shift_remove(CONTAINERD_NAME);
     }
-    if descriptor.get("annotations").and_then(Value::as_object).is_some_and(Map::is_empty) {
-        if let Some(fields) = descriptor.as_object_mut() {
-            fields.shift_remove("annotations");
-        }
+    let annotations = descriptor.get("annotations").and_then(Value::as_object);
+    if annotations.is_some_and(Map::is_empty)
+        && let Some(fields) = descriptor.as_object_mut()
+    {
+        fields.shift_remove("annotations");
     }
     descriptor
 }

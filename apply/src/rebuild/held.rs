@@ -20,6 +20,9 @@ struct State {
     failed: bool,
 }
 
+/// A content, if there is one.
+type Found = Option<Arc<dyn ReadAt>>;
+
 enum Entry {
     /// A thread makes it.
     InWork,
@@ -86,7 +89,7 @@ impl Held {
         &'a self,
         mut state: MutexGuard<'a, State>,
         diff_id: &DiffId,
-    ) -> anyhow::Result<(MutexGuard<'a, State>, Option<Arc<dyn ReadAt>>)> {
+    ) -> anyhow::Result<(MutexGuard<'a, State>, Found)> {
         loop {
             if state.failed {
                 bail!("another part of the work failed");

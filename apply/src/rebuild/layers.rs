@@ -130,7 +130,7 @@ impl<'a> Session<'a> {
                     Piece::Content(_) => None,
                 };
                 let packing = Packing { layer, digest, size };
-                let result = self.from_content(content, number, &packing, place);
+                let result = self.give_content(content, number, &packing, place);
                 self.held.release(&content.diff_id);
                 result.map_err(|e| self.explain(e, content, &format!("layer {digest}")))
             }
@@ -158,7 +158,7 @@ impl<'a> Session<'a> {
     }
 
     /// A piece from a content that is held, or is made now.
-    fn from_content(
+    fn give_content(
         &self,
         content: &Content,
         number: usize,

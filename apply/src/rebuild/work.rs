@@ -182,16 +182,16 @@ struct Planner<'a> {
 
 impl Planner<'_> {
     fn piece(&mut self, piece: Piece, way: Way) {
-        if let Way::Content(number) = way {
-            if let Some(content) = self.recipe.content(number) {
-                *self.work.readers.entry(content.diff_id).or_default() += 1;
-                for needed in self.unmade(number) {
-                    self.reads_of(needed);
-                    if needed == number {
-                        self.work.makes.insert(self.work.pieces.len());
-                    } else {
-                        self.work.steps.push(Step::Hold(needed));
-                    }
+        if let Way::Content(number) = way
+            && let Some(content) = self.recipe.content(number)
+        {
+            *self.work.readers.entry(content.diff_id).or_default() += 1;
+            for needed in self.unmade(number) {
+                self.reads_of(needed);
+                if needed == number {
+                    self.work.makes.insert(self.work.pieces.len());
+                } else {
+                    self.work.steps.push(Step::Hold(needed));
                 }
             }
         }
