@@ -5,12 +5,13 @@ use std::io;
 use anyhow::Context;
 use dd_inspect::failure::Failure;
 
+use super::groups::{Group, literal_kind};
 use super::layer::Layer;
 use super::plan::{From, Piece};
 use super::similar::Cover;
 use crate::headers::encoder::HeaderEncoder;
 use crate::program::{
-    Entry, Literal, PayloadWriter, Source, SourceBytes, Sources, ids::generator::TAR_HEADER,
+    Entry, Literal, PayloadWriter, Range, Source, SourceBytes, Sources, ids::generator::TAR_HEADER,
 };
 
 use super::catalog::{Catalog, Place};
@@ -96,6 +97,20 @@ impl<'a> Emitter<'a> {
         self.writer
     }
 
+    /// The pieces that follow are coded with these dictionaries.
+    pub(crate) fn group(&mut self, group: &Group) -> anyhow::Result<()> {
+        let mut dictionaries = Vec::new();
+        for (kind, ranges) in &group.dictionaries {
+            let mut placed = Vec::with_capacity(ranges.len());
+            for range in ranges {
+                let source = self.source(range.layer)?;
+                placed.push(Range { source, offset: range.offset, len: range.len });
+            }
+            dictionaries.push((*kind, placed));
+        }
+        Ok(self.writer.group(dictionaries)?)
+    }
+
     /// Writes one piece; `covers` are those of its content.
     pub(crate) fn piece(&mut self, piece: &Piece, covers: &[Cover]) -> anyhow::Result<Cost> {
         match *piece {
@@ -172,7 +187,7 @@ impl<'a> Emitter<'a> {
         layer: u32,
         covers: &[Cover],
     ) -> anyhow::Result<Cost> {
-        let kind = self.literal_kind(offset, len)?;
+        let kind = literal_kind(self.target, offset, len)?;
         let mut cost = Cost::default();
         let mut at = offset;
         for cover in covers {
@@ -221,15 +236,4 @@ impl<'a> Emitter<'a> {
         }
         Ok(())
     }
-
-    /// Text and other bytes go into streams of their own: each is coded better so.
-    fn literal_kind(&self, offset: u64, len: u64) -> anyhow::Result<Literal> {
-        let start = self.target.read(offset, len.min(4096))?;
-        Ok(if is_text(&start) { Literal::Text } else { Literal::Raw })
-    }
-}
-
-/// Whether bytes look like text: none of the control characters that text does not have.
-fn is_text(bytes: &[u8]) -> bool {
-    !bytes.iter().any(|&byte| byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r' | 0x0c | 0x1b))
 }

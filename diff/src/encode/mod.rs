@@ -6,6 +6,7 @@
 
 mod catalog;
 mod emit;
+mod groups;
 mod layer;
 mod options;
 mod plan;
@@ -83,7 +84,10 @@ pub fn encode(
     let ranges: Vec<Search> = searches.iter().map(|(_, search)| *search).collect();
     let covers = similar::search(target, bases, &ranges, &options.effort(), options.memory, &done)
         .with_context(reading)?;
-    let mut found = searches.iter().map(|(number, _)| *number).zip(covers).peekable();
+    let found: Vec<(usize, Vec<Cover>)> =
+        searches.iter().map(|(number, _)| *number).zip(covers).collect();
+    let groups = groups::groups(target, &catalog, &pieces, &found).with_context(reading)?;
+    let (mut found, mut groups) = (found.into_iter().peekable(), groups.iter().peekable());
 
     let writer_options = WriterOptions {
         level: options.zstd_level(),
@@ -96,6 +100,9 @@ pub fn encode(
     let mut emitter = Emitter::new(writer, target, bases, &catalog);
     let mut made = Vec::new();
     for (number, piece) in pieces.iter().enumerate() {
+        if let Some(group) = groups.next_if(|group| group.first == number) {
+            emitter.group(group).with_context(reading)?;
+        }
         let covers = found.next_if(|(at, _)| *at == number).map(|(_, covers)| covers);
         let covers: Vec<Cover> = covers.unwrap_or_default();
         let cost = emitter.piece(piece, &covers).with_context(reading)?;
