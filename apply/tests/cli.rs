@@ -1,5 +1,7 @@
 //! The program: outputs, refusals, and what it leaves behind.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::io::Write;
