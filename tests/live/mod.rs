@@ -3,6 +3,7 @@
 
 mod client;
 mod daemon;
+mod pipeline;
 mod registry;
 mod storage;
 
