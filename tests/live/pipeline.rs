@@ -33,7 +33,9 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        self.sh(&World::new(), "docker image ls -q APP | sort -u | xargs -r docker image rm -f");
+        // By name: other tests may have the same image under theirs.
+        let list = "docker image ls --format '{{.Repository}}:{{.Tag}}' APP";
+        self.sh(&World::new(), &format!("{list} | xargs -r docker image rm -f"));
     }
 }
 
