@@ -1,4 +1,5 @@
 //! The command line of dd-apply.
+#![allow(rustdoc::broken_intra_doc_links, reason = "brackets in help texts are no links")]
 
 use std::path::{Path, PathBuf};
 
