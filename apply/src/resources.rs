@@ -9,9 +9,19 @@ pub fn available_memory() -> Option<u64> {
     let machine = fs::read_to_string("/proc/meminfo").ok().and_then(|text| available(&text));
     let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let own = groups.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or("/");
-    let group = group_memory(Path::new("/sys/fs/cgroup"), own);
-    machine.into_iter().chain(group).min()
+    let group = group_memory(Path::new("/sys/fs/cgroup"), own, UNIFIED);
+    let own =
+        groups.lines().find_map(|line| line.split_once(":memory:")).map_or("/", |(_, own)| own);
+    let legacy = group_memory(Path::new("/sys/fs/cgroup/memory"), own, LEGACY);
+    machine.into_iter().chain(group).chain(legacy).min()
 }
+
+/// Names of a control group's files: its limit, its use, and what of its use is page cache that can go.
+type Names = [&'static str; 3];
+/// Control groups of version 2.
+const UNIFIED: Names = ["memory.max", "memory.current", "inactive_file "];
+/// Control groups of version 1, of memory alone.
+const LEGACY: Names = ["memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file "];
 
 /// `MemAvailable` of /proc/meminfo, in bytes.
 fn available(meminfo: &str) -> Option<u64> {
@@ -20,16 +30,16 @@ fn available(meminfo: &str) -> Option<u64> {
 }
 
 /// What the control group and those above it leave: limit less use, page cache that can go not counted as use.
-fn group_memory(root: &Path, own: &str) -> Option<u64> {
+fn group_memory(root: &Path, own: &str, [limit, used, cache]: Names) -> Option<u64> {
     let mut least = None;
     let mut directory = PathBuf::from(own.trim_start_matches('/'));
     loop {
         let at = root.join(&directory);
         let read = |name: &str| fs::read_to_string(at.join(name)).ok();
         let number = |name: &str| read(name)?.trim().parse::<u64>().ok();
-        if let (Some(limit), Some(used)) = (number("memory.max"), number("memory.current")) {
+        if let (Some(limit), Some(used)) = (number(limit), number(used)) {
             let stat = read("memory.stat").unwrap_or_default();
-            let cache = stat.lines().find_map(|line| line.strip_prefix("inactive_file "));
+            let cache = stat.lines().find_map(|line| line.strip_prefix(cache));
             let cache: u64 = cache.and_then(|text| text.parse().ok()).unwrap_or(0);
             let left = limit.saturating_sub(used.saturating_sub(cache));
             least = Some(least.map_or(left, |least: u64| least.min(left)));
@@ -84,7 +94,11 @@ mod tests {
         fs::write(outer.join("memory.max"), "100\n").unwrap();
         fs::write(outer.join("memory.current"), "60\n").unwrap();
         fs::write(outer.join("memory.stat"), "anon 20\ninactive_file 30\n").unwrap();
-        assert_eq!(group_memory(root.path(), "/a/b"), Some(70));
-        assert_eq!(group_memory(root.path(), "/"), None);
+        assert_eq!(group_memory(root.path(), "/a/b", UNIFIED), Some(70));
+        assert_eq!(group_memory(root.path(), "/", UNIFIED), None);
+        fs::write(outer.join("memory.limit_in_bytes"), "50\n").unwrap();
+        fs::write(outer.join("memory.usage_in_bytes"), "20\n").unwrap();
+        fs::write(outer.join("memory.stat"), "inactive_file 1\ntotal_inactive_file 5\n").unwrap();
+        assert_eq!(group_memory(root.path(), "/a/b", LEGACY), Some(35));
     }
 }
