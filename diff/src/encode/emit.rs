@@ -211,17 +211,15 @@ impl<'a> Emitter<'a> {
         while at < cover.len {
             let len = CHUNK.min(cover.len - at);
             let offset = cover.base + at;
-            let mut bytes = self.target.read(cover.target + at, len)?;
-            for (byte, base) in bytes.iter_mut().zip(base.read(offset, len)?) {
-                *byte = byte.wrapping_sub(base);
-            }
-            let nonzero = bytes.iter().filter(|&&byte| byte != 0).count() as u64;
-            if nonzero == 0 {
+            let wanted = self.target.read(cover.target + at, len)?;
+            let predicted = base.read(offset, len)?;
+            let differ = wanted.iter().zip(&predicted).filter(|(a, b)| a != b).count() as u64;
+            if differ == 0 {
                 self.writer.copy(source, offset, len)?;
             } else {
-                self.writer.edit(source, offset, &bytes)?;
+                self.writer.edit_predicted(0, source, offset, &predicted, &[], &wanted)?;
             }
-            differing += nonzero;
+            differing += differ;
             at += len;
         }
         Ok(differing)

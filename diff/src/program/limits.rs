@@ -16,6 +16,8 @@ pub const CONTROL_LEN: u64 = 8 << 20;
 pub const SLICE_LEN: u64 = 4 << 20;
 /// Raw bytes of runs and values of a sparse stream in one slice, together.
 pub const SPARSE_LEN: u64 = 8 << 20;
+/// Bytes of an EDIT that are predicted, then corrected, together; counted from its first byte.
+pub const BLOCK_LEN: usize = 32;
 /// Bytes of a dictionary.
 pub const DICTIONARY_LEN: u64 = 8 << 20;
 /// Largest window of a coder, as a power of two.

@@ -229,8 +229,17 @@ impl Stream {
         }
     }
 
-    /// Adds the next raw bytes to `buf`, wrapping.
-    pub(crate) fn add_to(&mut self, buf: &mut [u8], spare: &mut Vec<u8>) -> Result<(), Failure> {
+    /// Turns predicted bytes into the wanted ones, taking as many raw bytes.
+    ///
+    /// `classes` says of each byte how it was predicted; empty stands for class 0 everywhere. Each call
+    /// begins a whole number of blocks ([`super::limits::BLOCK_LEN`]) after the first byte of its EDIT.
+    pub(crate) fn correct(
+        &mut self,
+        buf: &mut [u8],
+        classes: &[u8],
+        spare: &mut Vec<u8>,
+    ) -> Result<(), Failure> {
+        debug_assert!(classes.is_empty() || classes.len() == buf.len());
         if self.coder == coder::SPARSE {
             self.take(buf.len())?;
             return self.sparse.add_to(buf);

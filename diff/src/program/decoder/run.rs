@@ -90,9 +90,11 @@ impl<R: Read, S: Sources> Decoder<R, S> {
                 *offset += n;
                 let mut spare = std::mem::take(&mut self.spare);
                 let corrections = self.stream(stream::CORRECTIONS)?.as_mut();
-                corrections
-                    .ok_or_else(|| absent(stream::CORRECTIONS))?
-                    .add_to(&mut chunk, &mut spare)?;
+                corrections.ok_or_else(|| absent(stream::CORRECTIONS))?.correct(
+                    &mut chunk,
+                    &[],
+                    &mut spare,
+                )?;
                 self.spare = spare;
             }
             From::Stream(kind) => self.fill(*kind, &mut chunk)?,

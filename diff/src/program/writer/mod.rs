@@ -159,6 +159,9 @@ impl<S: Sources + Sync> PayloadWriter<S> {
     }
 
     /// Bytes of a source, to which `corrections` are added, wrapping.
+    ///
+    /// The predicted bytes are not known here, so coders that look at them are not tried: see
+    /// [`PayloadWriter::edit_predicted`].
     pub fn edit(&mut self, source: Source, offset: u64, corrections: &[u8]) -> Result<(), Failure> {
         self.check_range(source, offset, corrections.len() as u64)?;
         let mut offset = offset;
@@ -168,6 +171,43 @@ impl<S: Sources + Sync> PayloadWriter<S> {
             self.unit.corrections(piece);
             offset += len;
             self.cut_slice_if_full()?;
+        }
+        Ok(())
+    }
+
+    /// Bytes of a source as `predicted` by a model (its place in the unit; 0 for the bytes themselves), and
+    /// what they are to be. `classes` has one byte for each that says how it was predicted; empty
+    /// stands for class 0 everywhere.
+    ///
+    /// Each call with a model other than 0 begins an op of its own. Where a slice is full, an op ends a whole number of
+    /// blocks ([`limits::BLOCK_LEN`]) after the first byte.
+    pub fn edit_predicted(
+        &mut self,
+        model: u64,
+        source: Source,
+        offset: u64,
+        predicted: &[u8],
+        classes: &[u8],
+        wanted: &[u8],
+    ) -> Result<(), Failure> {
+        let fits = |other: &[u8]| other.len() == wanted.len();
+        if !fits(predicted) || !(classes.is_empty() || fits(classes)) {
+            return Err(wrong("a prediction has another length than its bytes"));
+        }
+        self.check_range(source, offset, wanted.len() as u64)?;
+        if model != 0 {
+            self.flush_op()?;
+        }
+        let mut at = 0;
+        while at < wanted.len() {
+            let piece = at..wanted.len().min(at + EDIT_PIECE);
+            let len = piece.len() as u64;
+            self.push(Op::Edit { model, source, offset: offset + at as u64, len })?;
+            let pairs = wanted[piece.clone()].iter().zip(&predicted[piece.clone()]);
+            let corrections: Vec<u8> = pairs.map(|(a, b)| a.wrapping_sub(*b)).collect();
+            self.unit.corrections(&corrections);
+            self.cut_slice_if_full()?;
+            at = piece.end;
         }
         Ok(())
     }
