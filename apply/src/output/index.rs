@@ -8,8 +8,8 @@ use anyhow::Context;
 use dd_inspect::digest::Digest;
 use dd_inspect::package::Recipe;
 
-/// The content of `oci-layout` (OCI image layout specification, "oci-layout file").
-pub const OCI_LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
+/// The content of `oci-layout` (OCI image layout specification, "oci-layout file"), written as skopeo writes it.
+pub const OCI_LAYOUT: &[u8] = br#"{"imageLayoutVersion": "1.0.0"}"#;
 /// The annotation that names an image in a layout.
 pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
 /// The annotation that containerd and Docker read a full name from.
