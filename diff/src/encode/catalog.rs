@@ -79,6 +79,11 @@ impl<'a> Catalog<'a> {
         self.bases.get(place.layer as usize)?.files.get(place.file as usize)
     }
 
+    /// The base layer at a place.
+    pub(crate) fn layer(&self, layer: u32) -> Option<&'a Layer> {
+        self.bases.get(layer as usize)
+    }
+
     /// A file with the same content: the one that continues a run, else of the same path (in the last
     /// layer that has it), else of the same name, else the first.
     pub(crate) fn twin(&self, wanted: &File, run: Option<Place>) -> Option<Place> {

@@ -7,11 +7,13 @@ use dd_inspect::failure::Failure;
 
 use super::groups::{Group, literal_kind};
 use super::layer::Layer;
+use super::opened::{self, Coder, Kept};
 use super::plan::{From, Piece};
 use super::similar::Cover;
 use crate::headers::encoder::HeaderEncoder;
 use crate::program::{
-    Entry, Literal, PayloadWriter, Range, Source, SourceBytes, Sources, ids::generator::TAR_HEADER,
+    Entry, Literal, PayloadWriter, Range, Source, SourceBytes, Sources,
+    ids::{generator::TAR_HEADER, opening},
 };
 
 use super::catalog::{Catalog, Place};
@@ -48,14 +50,18 @@ impl Sources for Bases<'_> {
 /// Base layers by the places that the payload's head gives them.
 struct Placed<'a> {
     bases: &'a [Layer],
+    /// How many of them are base layers; the others are kept objects.
+    real: usize,
     /// The base layer at each place.
     used: Vec<usize>,
 }
 
 impl Placed<'_> {
     fn layer(&self, source: Source) -> Option<&Layer> {
-        let Source::Base(place) = source else { return None };
-        self.bases.get(*self.used.get(place as usize)?)
+        match source {
+            Source::Base(place) => self.bases.get(*self.used.get(place as usize)?),
+            Source::Kept(kept) => self.bases.get(self.real + kept as usize),
+        }
     }
 }
 
@@ -87,14 +93,31 @@ impl<'a> Emitter<'a> {
         writer: PayloadWriter<Bases<'a>>,
         target: &'a Layer,
         bases: &'a [Layer],
+        kept: &[Kept],
         catalog: &'a Catalog<'a>,
     ) -> Self {
-        let sources = Placed { bases, used: Vec::new() };
+        let real = bases.len() - kept.len();
+        let sources = Placed { bases, real, used: Vec::new() };
         Self { writer, target, catalog, sources, headers: HeaderEncoder::default() }
     }
 
     pub(crate) fn into_writer(self) -> PayloadWriter<Bases<'a>> {
         self.writer
+    }
+
+    /// Makes the kept objects, which stand behind the base layers.
+    pub(crate) fn keep(&mut self, kept: &[Kept]) -> anyhow::Result<()> {
+        for (number, kept) in kept.iter().enumerate() {
+            let place = self.writer.begin_kept(kept.size)?;
+            for range in &kept.ranges {
+                let source = self.source(range.layer)?;
+                let opened::Range { offset, len, plain_len, .. } = *range;
+                self.writer.open(opening::DEFLATE, source, offset, len, plain_len)?;
+            }
+            self.writer.end_kept()?;
+            self.writer.kept_bytes(place, self.sources.real + number)?;
+        }
+        Ok(())
     }
 
     /// The pieces that follow are coded with these dictionaries.
@@ -113,40 +136,48 @@ impl<'a> Emitter<'a> {
 
     /// Writes one piece; `covers` are those of its content.
     pub(crate) fn piece(&mut self, piece: &Piece, covers: &[Cover]) -> anyhow::Result<Cost> {
-        match *piece {
+        match piece {
             Piece::Copy { layer, offset, len } => {
-                let source = self.source(layer)?;
-                self.writer.copy(source, offset, len)?;
-                Ok(Cost::default())
+                let source = self.source(*layer)?;
+                self.writer.copy(source, *offset, *len)?;
             }
-            Piece::Zeros { len } => {
-                self.writer.zeros(len)?;
-                Ok(Cost::default())
+            Piece::Zeros { len } => self.writer.zeros(*len)?,
+            Piece::Enter { coder: Coder { encoding, params, exact }, encoded_len } => {
+                self.writer.enter_encoding(*encoding, params, exact, *encoded_len)?;
             }
-            Piece::Header { file, zeros, model, .. } => self.header(file, zeros, model),
-            Piece::Content { file, from } => {
-                let file = self.target.files.get(file as usize).context("no such file")?;
-                match from {
-                    From::Twin(place) => {
-                        let offset =
-                            self.catalog.file(place).context("no such file")?.content_offset;
-                        let source = self.source(place.layer)?;
-                        self.writer.copy(source, offset, file.size)?;
-                        Ok(Cost::default())
-                    }
-                    From::Relative(place) => {
-                        self.covered(file.content_offset, file.size, place.layer, covers)
-                    }
-                    From::Nowhere => self.covered(file.content_offset, file.size, 0, &[]),
-                }
+            Piece::Leave => self.writer.leave()?,
+            Piece::Header { file, zeros, model, .. } => return self.header(*file, *zeros, *model),
+            Piece::Content { file, from } => return self.content(*file, *from, covers),
+            Piece::Frame { offset, len, layer, covers } => {
+                return self.covered(*offset, *len, *layer, covers);
             }
             Piece::Other { offset, len, near } => {
-                self.covered(offset, len, near.map_or(0, |near| near.layer), covers)
+                return self.covered(*offset, *len, near.map_or(0, |near| near.layer), covers);
             }
+        }
+        Ok(Cost::default())
+    }
+
+    fn content(&mut self, file: u32, from: From, covers: &[Cover]) -> anyhow::Result<Cost> {
+        let file = self.target.files.get(file as usize).context("no such file")?;
+        match from {
+            From::Twin(place) => {
+                let offset = self.catalog.file(place).context("no such file")?.content_offset;
+                let source = self.source(place.layer)?;
+                self.writer.copy(source, offset, file.size)?;
+                Ok(Cost::default())
+            }
+            From::Relative(place) => {
+                self.covered(file.content_offset, file.size, place.layer, covers)
+            }
+            From::Nowhere => self.covered(file.content_offset, file.size, 0, &[]),
         }
     }
 
     fn source(&mut self, layer: u32) -> anyhow::Result<Source> {
+        if let Some(kept) = (layer as usize).checked_sub(self.sources.real) {
+            return Ok(Source::Kept(kept as u32));
+        }
         let source = self.writer.base(layer as usize)?;
         if source == Source::Base(self.sources.used.len() as u32) {
             self.sources.used.push(layer as usize);

@@ -8,6 +8,7 @@ mod catalog;
 mod emit;
 mod groups;
 mod layer;
+mod opened;
 mod options;
 mod plan;
 mod similar;
@@ -21,9 +22,10 @@ use anyhow::Context;
 pub use layer::{File, Layer};
 pub use options::Options;
 
-use crate::program::{Nothing, PayloadSummary, PayloadWriter, WriterOptions};
+use crate::program::{Encodings, PayloadSummary, PayloadWriter, WriterOptions};
 use catalog::{Catalog, Place};
 use emit::{Bases, Emitter};
+use opened::Opened;
 use plan::{From, Piece};
 use similar::{Cover, Search};
 
@@ -75,8 +77,10 @@ pub fn encode(
     done: impl Fn(u64) + Sync,
 ) -> anyhow::Result<Encoded> {
     let reading = || format!("encoding layer {}", target.diff_id);
+    let opened = open(target, bases, options, spool_dir).with_context(reading)?;
+    let (real, target, bases) = (bases, &opened.target, &opened.bases[..]);
     let catalog = Catalog::new(bases);
-    let pieces = plan::pieces(target, bases, &catalog).with_context(reading)?;
+    let pieces = plan::pieces(&opened, &catalog).with_context(reading)?;
     let searched = if options.search { pieces.len() } else { 0 };
     let searches: Vec<(usize, Search)> = (0..searched)
         .filter_map(|number| Some((number, search_for(target, &catalog, &pieces[number])?)))
@@ -92,24 +96,46 @@ pub fn encode(
     let writer_options = WriterOptions {
         level: options.zstd_level(),
         window_log: 23,
-        encoders: Arc::new(Nothing),
+        encoders: Arc::new(Encodings),
         spool_dir: spool_dir.to_owned(),
     };
-    let lens = bases.iter().map(|base| (base.diff_id, base.bytes.size())).collect();
+    let lens = real.iter().map(|base| (base.diff_id, base.bytes.size())).collect();
     let writer = PayloadWriter::new(writer_options, lens, Bases(bases));
-    let mut emitter = Emitter::new(writer, target, bases, &catalog);
+    let mut emitter = Emitter::new(writer, target, bases, &opened.kept, &catalog);
+    emitter.keep(&opened.kept).with_context(reading)?;
     let mut made = Vec::new();
     for (number, piece) in pieces.iter().enumerate() {
         if let Some(group) = groups.next_if(|group| group.first == number) {
             emitter.group(group).with_context(reading)?;
         }
         let covers = found.next_if(|(at, _)| *at == number).map(|(_, covers)| covers);
-        let covers: Vec<Cover> = covers.unwrap_or_default();
+        let mut covers: Vec<Cover> = covers.unwrap_or_default();
+        if is_member(piece, opened.entries) {
+            opened::bound(&mut covers);
+        }
         let cost = emitter.piece(piece, &covers).with_context(reading)?;
-        note(&mut made, piece, cost);
+        note(&mut made, piece, cost, opened.entries);
     }
     let summary = emitter.into_writer().finish(out).with_context(reading)?;
     Ok(Encoded { summary, made })
+}
+
+/// The archives of the target opened, if changed contents are searched at all.
+fn open(
+    target: &Layer,
+    bases: &[Layer],
+    options: &Options,
+    spool_dir: &Path,
+) -> std::io::Result<Opened> {
+    if !options.search {
+        return Ok(Opened::nothing(target, bases));
+    }
+    Opened::new(target, bases, &Catalog::new(bases), options.memory, spool_dir)
+}
+
+/// Whether a piece is the content of a member of an archive, and no entry's.
+fn is_member(piece: &Piece, entries: usize) -> bool {
+    matches!(piece, Piece::Content { file, .. } if *file as usize >= entries)
 }
 
 /// Where the content of a piece is to be searched.
@@ -134,8 +160,8 @@ fn search_for(target: &Layer, catalog: &Catalog<'_>, piece: &Piece) -> Option<Se
     }
 }
 
-/// Notes how a file was made; its header and its content are two pieces.
-fn note(made: &mut Vec<Made>, piece: &Piece, cost: emit::Cost) {
+/// Notes how a file was made; its header and its content are two pieces, or many if it was opened.
+fn note(made: &mut Vec<Made>, piece: &Piece, cost: emit::Cost, entries: usize) {
     let cost_sum = cost.differing + cost.literal;
     let pair = |place: Place| (place.layer as usize, place.file as usize);
     match *piece {
@@ -145,7 +171,7 @@ fn note(made: &mut Vec<Made>, piece: &Piece, cost: emit::Cost) {
             means: Means::Copy,
             cost: cost_sum,
         }),
-        Piece::Content { file, from } => {
+        Piece::Content { file, from } if (file as usize) < entries => {
             if let Some(last) = made.last_mut().filter(|last| last.file == file as usize) {
                 last.cost += cost_sum;
                 last.means = match from {
@@ -153,6 +179,13 @@ fn note(made: &mut Vec<Made>, piece: &Piece, cost: emit::Cost) {
                     _ if cost.covered > 0 => Means::Edit,
                     _ => Means::Literal,
                 };
+            }
+        }
+        // Parts of the last entry, which was opened.
+        Piece::Content { .. } | Piece::Frame { .. } => {
+            if let Some(last) = made.last_mut() {
+                last.cost += cost_sum;
+                last.means = Means::Edit;
             }
         }
         _ => {}

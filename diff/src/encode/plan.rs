@@ -4,6 +4,8 @@ use std::io;
 
 use super::catalog::{Catalog, Place};
 use super::layer::{File, Layer};
+use super::opened::{Coder, Opened};
+use super::similar::Cover;
 
 /// A part of a target layer. Pieces follow each other without a gap.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +20,12 @@ pub(crate) enum Piece {
     Content { file: u32, from: From },
     /// Bytes that belong to no entry; `near` is where in the bases the like may stand.
     Other { offset: u64, len: u64, near: Option<Range> },
+    /// Bytes around the members of an opened file; covers say where in a base layer the like stands.
+    Frame { offset: u64, len: u64, layer: u32, covers: Vec<Cover> },
+    /// What follows is compressed, to so many bytes.
+    Enter { coder: Coder, encoded_len: u64 },
+    /// Ends the innermost Enter.
+    Leave,
 }
 
 /// A range of a base layer.
@@ -64,21 +72,20 @@ struct Fate {
 ///
 /// # Errors
 /// What reading the layers fails with.
-pub(crate) fn pieces(
-    target: &Layer,
-    bases: &[Layer],
-    catalog: &Catalog<'_>,
-) -> io::Result<Vec<Piece>> {
-    let mut planner = Planner { target, bases, catalog, pieces: Vec::new(), run: None, last: None };
+pub(crate) fn pieces(opened: &Opened, catalog: &Catalog<'_>) -> io::Result<Vec<Piece>> {
+    let (target, bases) = (&opened.target, &opened.bases[..]);
+    let entries = target.files.get(..opened.entries).unwrap_or_default();
+    let mut planner =
+        Planner { opened, target, bases, catalog, pieces: Vec::new(), run: None, last: None };
     let mut end = 0;
-    let mut fates = Vec::with_capacity(target.files.len());
-    for file in target.files.iter() {
+    let mut fates = Vec::with_capacity(entries.len());
+    for file in entries {
         fates.push(planner.fate(file, end)?);
         end = file.end();
     }
     end = 0;
     let mut at = 0;
-    while let Some(file) = target.files.get(at) {
+    while let Some(file) = entries.get(at) {
         let gap = file.header_offset - end;
         if gap > fates[at].zeros {
             planner.other(end, gap, fates[at].model);
@@ -90,13 +97,14 @@ pub(crate) fn pieces(
             planner.entry(at as u32, file, &fates[at]);
         }
         at += run.max(1);
-        end = target.files[at - 1].end();
+        end = entries[at - 1].end();
     }
     planner.tail(end)?;
     Ok(planner.pieces)
 }
 
 struct Planner<'a> {
+    opened: &'a Opened,
     target: &'a Layer,
     bases: &'a [Layer],
     catalog: &'a Catalog<'a>,
@@ -192,8 +200,10 @@ impl Planner<'_> {
     fn entry(&mut self, number: u32, file: &File, fate: &Fate) {
         let Fate { zeros, model, from, whole } = *fate;
         self.pieces.push(Piece::Header { file: number, zeros, model, whole });
-        if file.size > 0 {
-            self.pieces.push(Piece::Content { file: number, from });
+        match self.opened.pieces(number, self.catalog) {
+            Some(pieces) => self.pieces.extend(pieces),
+            None if file.size > 0 => self.pieces.push(Piece::Content { file: number, from }),
+            None => {}
         }
         if let Some((model, other)) =
             model.and_then(|model| Some((model, self.catalog.file(model)?)))

@@ -9,11 +9,10 @@ use proptest::prelude::*;
 
 use super::emit::Bases;
 use super::*;
-use crate::headers::TarHeaders;
-use crate::program::{Decoder, Limits, Tools};
+use crate::program::{Decoder, Limits};
 
 /// A layer with the entries that dd-extract would list.
-fn layer(bytes: Vec<u8>) -> Layer {
+pub(in crate::encode) fn layer(bytes: Vec<u8>) -> Layer {
     let mut files = Vec::new();
     dd_extract::layer::walk(&bytes[..], |entry| {
         files.push(File {
@@ -31,7 +30,7 @@ fn layer(bytes: Vec<u8>) -> Layer {
 }
 
 /// A tar of files: path, content, time.
-fn tar(files: &[(&str, &[u8], u64)]) -> Vec<u8> {
+pub(in crate::encode) fn tar(files: &[(&str, &[u8], u64)]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     for &(path, content, mtime) in files {
         let mut header = tar::Header::new_gnu();
@@ -43,7 +42,7 @@ fn tar(files: &[(&str, &[u8], u64)]) -> Vec<u8> {
     builder.into_inner().unwrap()
 }
 
-fn noise(seed: u64, len: usize) -> Vec<u8> {
+pub(in crate::encode) fn noise(seed: u64, len: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let next = |_| {
         state ^= state << 13;
@@ -55,7 +54,11 @@ fn noise(seed: u64, len: usize) -> Vec<u8> {
 }
 
 /// Encodes with one and with two threads, decodes, and compares. Gives the payload's length.
-fn round_trip(target: &Layer, bases: &[Layer], options: &Options) -> (u64, Encoded) {
+pub(in crate::encode) fn round_trip(
+    target: &Layer,
+    bases: &[Layer],
+    options: &Options,
+) -> (u64, Encoded) {
     let scratch = tempfile::tempdir().unwrap();
     let run = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
@@ -76,14 +79,14 @@ fn round_trip(target: &Layer, bases: &[Layer], options: &Options) -> (u64, Encod
 fn decode(payload: &[u8], encoded: &Encoded, bases: &[Layer], scratch: &Path) -> Vec<u8> {
     let named = |id| bases.iter().find(|base| base.diff_id == id).unwrap().clone();
     let used: Vec<Layer> = encoded.summary.head.sources.iter().copied().map(named).collect();
-    let tools = Tools { generators: Arc::new(TarHeaders), ..Tools::basic(scratch) };
+    let tools = crate::tools(scratch);
     let mut out = Vec::new();
     let mut decoder = Decoder::new(payload, Bases(&used), tools, Limits::default()).unwrap();
     decoder.decode_to(&mut out).unwrap();
     out
 }
 
-fn encoded(target: Vec<u8>, bases: &[Vec<u8>]) -> (u64, Encoded) {
+pub(in crate::encode) fn encoded(target: Vec<u8>, bases: &[Vec<u8>]) -> (u64, Encoded) {
     let bases: Vec<Layer> = bases.iter().cloned().map(layer).collect();
     round_trip(&layer(target), &bases, &Options::default())
 }

@@ -177,7 +177,7 @@ impl Head {
                 return Err(ids::unknown(&format!("id {id} of registry"), number));
             };
             let known = match registry {
-                Registry::Op => id <= u64::from(ids::op::LEAVE),
+                Registry::Op => id <= u64::from(ids::op::OPEN),
                 Registry::Model => id == ids::model::BYTES,
                 Registry::Generator => {
                     matches!(id, ids::generator::ZEROS | ids::generator::DIGEST_HEX)
@@ -188,6 +188,7 @@ impl Head {
                 Registry::Encoding => {
                     id == ids::encoding::DIGEST || tools.encoders.memory(id).is_some()
                 }
+                Registry::Opening => id == ids::opening::DEFLATE,
             };
             if !known {
                 return Err(ids::unknown(registry.word(), id));
@@ -293,6 +294,7 @@ mod tests {
             ((2, 1), "the delta needs generator 1, which this version does not know"),
             ((4, 11), "the delta needs stream kind 11, which this version does not know"),
             ((5, 1), "the delta needs encoding 1, which this version does not know"),
+            ((6, 1), "the delta needs opening 1, which this version does not know"),
             ((9, 4), "the delta needs id 4 of registry 9, which this version does not know"),
         ] {
             let error = Head { ids: vec![id], ..sample() }.check_ids(&tools).unwrap_err();

@@ -21,6 +21,8 @@ pub enum Registry {
     Stream = 4,
     /// What ENTER puts between the ops and their output.
     Encoding = 5,
+    /// How OPEN reads a compressed range.
+    Opening = 6,
 }
 
 impl Registry {
@@ -33,6 +35,7 @@ impl Registry {
             3 => Self::Coder,
             4 => Self::Stream,
             5 => Self::Encoding,
+            6 => Self::Opening,
             _ => return None,
         })
     }
@@ -46,6 +49,7 @@ impl Registry {
             Self::Coder => "coder",
             Self::Stream => "stream kind",
             Self::Encoding => "encoding",
+            Self::Opening => "opening",
         }
     }
 }
@@ -69,6 +73,8 @@ pub mod op {
     pub const ENTER: u8 = 4;
     /// Ends the innermost ENTER.
     pub const LEAVE: u8 = 5;
+    /// The content of a compressed range of a source.
+    pub const OPEN: u8 = 6;
 }
 
 /// Models (registry 1).
@@ -129,4 +135,10 @@ pub mod encoding {
     pub const DIGEST: u64 = 0;
     /// A raw deflate stream (RFC 1951) as zlib writes it.
     pub const ZLIB: u64 = 1;
+}
+
+/// Openings (registry 6).
+pub mod opening {
+    /// A raw deflate stream (RFC 1951).
+    pub const DEFLATE: u64 = 0;
 }

@@ -30,6 +30,8 @@ pub const PARAMS_LEN: u64 = 64 << 10;
 pub const EXACT_LEN: u64 = 1 << 20;
 /// Bytes that one GEN gives, except zeros.
 pub const GENERATED_LEN: usize = 1 << 20;
+/// How many times longer the content of an opened range may be.
+pub const OPENED_RATIO: u64 = 64;
 /// Bytes of kept objects that stay in memory; the others lie in the scratch file.
 pub const KEPT_IN_MEMORY: u64 = 16 << 20;
 

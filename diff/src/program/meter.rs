@@ -7,6 +7,8 @@ use dd_inspect::failure::Failure;
 pub(crate) const WORK_OP: u64 = 64;
 /// Work of one piece from columns beside its bytes: what it reads of the sources.
 pub(crate) const WORK_GENERATE: u64 = 8192;
+/// Memory of one range that is being opened.
+pub(crate) const OPENING: u64 = 64 << 10;
 /// Memory of one frame of zstd beside its window.
 const ZSTD_CONTEXT: u64 = 512 << 10;
 /// Memory of one declared kept object beside its bytes.

@@ -5,7 +5,7 @@ use dd_inspect::failure::Failure;
 use super::hooks::{Entry, Source};
 use super::ids::{self, Registry, encoding, generator, op};
 use super::input::out_of_range;
-use super::limits::{EXACT_LEN, PARAMS_LEN};
+use super::limits::{EXACT_LEN, OPENED_RATIO, PARAMS_LEN};
 use super::predict::Predictor;
 use super::varint;
 
@@ -72,6 +72,19 @@ pub enum Op {
     },
     /// Ends the innermost ENTER.
     Leave,
+    /// The content of a compressed range of a source.
+    Open {
+        /// How it is compressed.
+        opening: u64,
+        /// What is read.
+        source: Source,
+        /// Where the compressed range begins.
+        offset: u64,
+        /// Its length in bytes.
+        coded_len: u64,
+        /// Bytes of content, at least 1.
+        len: u64,
+    },
 }
 
 /// Kinds of literal bytes.
@@ -171,6 +184,14 @@ impl ControlReader {
                 Op::Enter { encoding: operand, params, exact_len, encoded_len }
             }
             op::LEAVE if operand == 0 => Op::Leave,
+            op::OPEN => {
+                let (source, offset, len) = self.range(rest)?;
+                let coded_len = self.varint(OPERANDS)?;
+                if len > coded_len.saturating_mul(OPENED_RATIO) {
+                    return Err(out_of_range("the length of an opened range"));
+                }
+                Op::Open { opening: operand, source, offset, coded_len, len }
+            }
             _ => return Err(out_of_range("an op")),
         })
     }
@@ -228,6 +249,7 @@ pub(crate) fn ids_of(op: &Op) -> [Option<(Registry, u64)>; 2] {
         Op::EnterDigest { .. } => [code(op::ENTER), Some((Registry::Encoding, encoding::DIGEST))],
         Op::Enter { encoding, .. } => [code(op::ENTER), Some((Registry::Encoding, *encoding))],
         Op::Leave => [code(op::LEAVE), None],
+        Op::Open { opening, .. } => [code(op::OPEN), Some((Registry::Opening, *opening))],
     }
 }
 
@@ -326,6 +348,11 @@ mod encode {
                     self.streams.raw[OPERANDS].extend_from_slice(params);
                 }
                 Op::Leave => self.code(op::LEAVE, 0),
+                Op::Open { opening, source, offset, coded_len, len } => {
+                    self.code(op::OPEN, *opening);
+                    self.range(*source, *offset, *len, rest);
+                    self.varint(OPERANDS, *coded_len);
+                }
             }
         }
 
@@ -394,6 +421,15 @@ mod tests {
                 }
             ),
             Just(Op::Leave),
+            (0u64..40, source(), any::<u64>(), 1u64..1000, 1u64..=64).prop_map(
+                |(opening, source, offset, coded_len, ratio)| Op::Open {
+                    opening,
+                    source,
+                    offset,
+                    coded_len,
+                    len: coded_len * ratio
+                }
+            ),
         ]
     }
 

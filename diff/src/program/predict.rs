@@ -38,6 +38,11 @@ impl Predictor {
                 self.skip(*len);
             }
             Op::Literal { len, .. } | Op::Zeros { len } => self.skip(*len),
+            Op::Open { source, offset, coded_len, len, .. } => {
+                // What follows in the source is expected after the compressed range.
+                self.expect(*source, offset.wrapping_add(*coded_len).wrapping_sub(*len));
+                self.skip(*len);
+            }
             Op::DigestHex { .. } => self.skip(64),
             Op::Generate { .. } | Op::EnterDigest { .. } | Op::Enter { .. } | Op::Leave => {}
         }
@@ -78,6 +83,16 @@ mod tests {
         predictor.skip(7);
         predictor.entry(&Entry { content_len: 0, base: Some((a, 9)) });
         assert_eq!((predictor.source(), predictor.offset(a), predictor.offset(b)), (a, 9, 132));
+    }
+
+    #[test]
+    fn what_follows_an_opened_range_is_expected() {
+        let a = Source::Base(0);
+        let mut predictor = Predictor::default();
+        predictor.made(&Op::Open { opening: 0, source: a, offset: 100, coded_len: 20, len: 500 });
+        assert_eq!((predictor.source(), predictor.offset(a)), (a, 120));
+        predictor.skip(3);
+        assert_eq!(predictor.offset(a), 123);
     }
 
     #[test]

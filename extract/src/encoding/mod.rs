@@ -15,6 +15,7 @@ pub mod decompress;
 pub mod gzip;
 #[cfg(feature = "identify")]
 pub mod identify;
+pub mod inflate;
 mod members;
 pub mod preflate;
 pub mod stream;

@@ -9,8 +9,9 @@ use super::super::hooks::{Generator, Source, SourceBytes, Sources};
 use super::super::ids::stream;
 use super::super::input::out_of_range;
 use super::super::limits::GENERATED_LEN;
-use super::super::meter::{WORK_GENERATE, WORK_OP};
+use super::super::meter::{OPENING, WORK_GENERATE, WORK_OP};
 use super::super::op::{Op, ids_of};
+use super::opening::Opening;
 use super::unit::{Output, Unit};
 use super::{CHUNK_LEN, Decoder, View};
 
@@ -21,12 +22,13 @@ pub(super) struct Active {
     left: u64,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 enum From {
     Copy { source: Source, offset: u64 },
     Edit { source: Source, offset: u64 },
     Stream(u64),
     Zeros,
+    Open(Box<Opening>),
 }
 
 impl<R: Read, S: Sources> Decoder<R, S> {
@@ -60,6 +62,12 @@ impl<R: Read, S: Sources> Decoder<R, S> {
                 self.enter_encoder(unit, encoding, &params, &exact, encoded_len)
             }
             Op::Leave => self.leave(unit),
+            Op::Open { opening, source, offset, coded_len, len } => {
+                self.view(0).check_range(source, offset, coded_len)?;
+                self.meter.hold(OPENING)?;
+                let opening = Opening::new(opening, source, offset, coded_len)?;
+                self.activate(unit, From::Open(Box::new(opening)), len)
+            }
         }
     }
 
@@ -99,11 +107,15 @@ impl<R: Read, S: Sources> Decoder<R, S> {
             }
             From::Stream(kind) => self.fill(*kind, &mut chunk)?,
             From::Zeros => chunk.fill(0),
+            From::Open(opening) => opening.fill(&mut chunk, &mut self.view(0))?,
         }
         self.chunk = chunk;
         active.left -= n;
         if active.left > 0 {
             unit.active = Some(active);
+        } else if let From::Open(opening) = active.from {
+            opening.finish(&mut self.view(0))?;
+            self.meter.release(OPENING);
         }
         self.deliver(unit)
     }

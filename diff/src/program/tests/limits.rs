@@ -105,7 +105,7 @@ fn ops_take_their_control_exactly() {
         error(&ops(&[ZEROS, ZEROS], &[5], &[], 5)),
         "the length of a control stream is out of range"
     );
-    assert_eq!(error(&ops(&[6], &[5], &[], 5)), "an op is out of range");
+    assert_eq!(error(&ops(&[7], &[5], &[], 5)), "an op is out of range");
     assert_eq!(error(&ops(&[ZEROS], &[0], &[], 5)), "the length of an op is out of range");
 }
 

@@ -4,5 +4,6 @@ mod corrupt;
 mod everything;
 mod golden;
 mod limits;
+mod opened;
 mod random;
 mod toys;

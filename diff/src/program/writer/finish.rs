@@ -45,8 +45,12 @@ impl Spool {
 impl<S: Sources + Sync> PayloadWriter<S> {
     /// Codes what waits and writes the units that are complete.
     pub(super) fn drain(&mut self, end: bool) -> Result<(), Failure> {
-        let (bytes, used) = (&self.bytes, &self.used);
-        let read = |ranges: &[Range]| read_dictionary(bytes, used, ranges);
+        let (bytes, used, kept) = (&self.bytes, &self.used, &self.kept_bytes);
+        let index = |source: Source| match source {
+            Source::Base(place) => used.get(place as usize).copied(),
+            Source::Kept(index) => kept.get(&index).copied(),
+        };
+        let read = |ranges: &[Range]| read_dictionary(bytes, index, ranges);
         self.chains.code(end, self.options.level, self.options.window_log, &read)?;
         while let Some(unit) = self.closed.front() {
             let slices = unit.slices.iter().flat_map(|slice| &slice.parts);
@@ -253,7 +257,7 @@ fn put_all(records: &[(Record, u64)], coded: &[u8], out: &mut Vec<u8>) {
 /// The ranges of a dictionary after a zero byte; nothing for no ranges.
 fn read_dictionary(
     bytes: &impl Sources,
-    used: &[usize],
+    index: impl Fn(Source) -> Option<usize>,
     ranges: &[Range],
 ) -> Result<Vec<u8>, Failure> {
     let len: u64 = ranges.iter().map(|range| range.len).sum();
@@ -263,8 +267,7 @@ fn read_dictionary(
     let mut dictionary = vec![0; len as usize + 1];
     let mut at = 1;
     for range in ranges {
-        let Source::Base(place) = range.source else { return Err(wrong("a dictionary")) };
-        let index = *used.get(place as usize).ok_or_else(|| wrong("a dictionary"))?;
+        let index = index(range.source).ok_or_else(|| wrong("a dictionary"))?;
         let end = at + range.len as usize;
         let room = dictionary.get_mut(at..end).ok_or_else(|| wrong("a dictionary"))?;
         bytes

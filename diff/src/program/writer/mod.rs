@@ -83,6 +83,8 @@ pub struct PayloadWriter<S> {
     units_begun: u64,
     ops: u64,
     kept: Vec<KeptObject>,
+    /// Where the caller's bytes have the content of kept objects.
+    kept_bytes: BTreeMap<u32, usize>,
     output_len: u64,
     slots: u64,
     ids: BTreeSet<(u64, u64)>,
@@ -125,6 +127,7 @@ impl<S: Sources + Sync> PayloadWriter<S> {
             units_begun: 0,
             ops: 0,
             kept: Vec::new(),
+            kept_bytes: BTreeMap::new(),
             output_len: 0,
             slots: 0,
             ids: BTreeSet::new(),
@@ -224,6 +227,22 @@ impl<S: Sources + Sync> PayloadWriter<S> {
         Ok(())
     }
 
+    /// The content, `len` bytes, of a compressed range of a source.
+    pub fn open(
+        &mut self,
+        opening: u64,
+        source: Source,
+        offset: u64,
+        coded_len: u64,
+        len: u64,
+    ) -> Result<(), Failure> {
+        self.check_range(source, offset, coded_len)?;
+        if len == 0 || len > coded_len.saturating_mul(limits::OPENED_RATIO) {
+            return Err(wrong("the content of an opened range is too long"));
+        }
+        self.push(Op::Open { opening, source, offset, coded_len, len })
+    }
+
     /// Zero bytes.
     pub fn zeros(&mut self, len: u64) -> Result<(), Failure> {
         self.push(Op::Zeros { len })
@@ -308,7 +327,7 @@ impl<S: Sources + Sync> PayloadWriter<S> {
         self.emit(Op::Leave)
     }
 
-    /// From here on these base ranges, at most 8 MiB together, help to code literals.
+    /// From here on these ranges, at most 8 MiB together, help to code literals.
     ///
     /// Without ranges for a kind, its literals are coded by themselves. Streams begin anew.
     pub fn group(&mut self, dictionaries: Vec<(Literal, Vec<Range>)>) -> Result<(), Failure> {
@@ -316,8 +335,8 @@ impl<S: Sources + Sync> PayloadWriter<S> {
         for range in dictionaries.iter().flat_map(|(_, ranges)| ranges) {
             self.check_range(range.source, range.offset, range.len)?;
             len = len.saturating_add(range.len);
-            if !matches!(range.source, Source::Base(_)) {
-                return Err(wrong("a dictionary lies in a kept object"));
+            if self.caller_index(range.source).is_none() {
+                return Err(wrong("a dictionary lies in a kept object of unknown bytes"));
             }
         }
         if len > limits::DICTIONARY_LEN {
@@ -343,6 +362,22 @@ impl<S: Sources + Sync> PayloadWriter<S> {
         let unit = self.units_begun;
         self.kept.push(KeptObject { size, first: unit, last: unit });
         Ok(Source::Kept(index))
+    }
+
+    /// The caller's bytes have the content of a kept object at `index`, behind those of the base layers,
+    /// so that dictionaries may lie in it.
+    pub fn kept_bytes(&mut self, kept: Source, index: usize) -> Result<(), Failure> {
+        let Source::Kept(kept) = kept else { return Err(wrong("this is no kept object")) };
+        self.kept_bytes.insert(kept, index);
+        Ok(())
+    }
+
+    /// Where the caller's bytes have the content of a source.
+    fn caller_index(&self, source: Source) -> Option<usize> {
+        match source {
+            Source::Base(place) => self.used.get(place as usize).copied(),
+            Source::Kept(index) => self.kept_bytes.get(&index).copied(),
+        }
     }
 
     /// The kept object is whole; from here on it can be read.

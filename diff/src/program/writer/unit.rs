@@ -8,7 +8,7 @@ use super::super::columns::ColumnWriter;
 use super::super::hooks::{Entry, Source, Sources};
 use super::super::ids::{Registry, stream};
 use super::super::limits::{CONTROL_LEN, UNIT_OPS};
-use super::super::meter::{WORK_GENERATE, WORK_OP};
+use super::super::meter::{OPENING, WORK_GENERATE, WORK_OP};
 use super::super::op::{ControlStreams, ControlWriter, Op, Rest, ids_of};
 use super::chain::{PartRef, Piece};
 use super::{PayloadWriter, wrong};
@@ -211,8 +211,14 @@ impl<S: Sources + Sync> PayloadWriter<S> {
         self.unit.ops += 1;
         self.unit.slice.ops += 1;
         self.meter.work(WORK_OP)?;
+        if let Op::Open { coded_len, .. } = op {
+            self.meter.work(*coded_len)?;
+            let unit = &mut self.unit;
+            unit.frames_peak = unit.frames_peak.max(unit.frames_held + OPENING);
+        }
         if let Op::Copy { source: Source::Kept(index), .. }
-        | Op::Edit { source: Source::Kept(index), .. } = op
+        | Op::Edit { source: Source::Kept(index), .. }
+        | Op::Open { source: Source::Kept(index), .. } = op
         {
             self.read_kept(*index);
         }
@@ -268,6 +274,13 @@ impl<S: Sources + Sync> PayloadWriter<S> {
             };
             if piece.raw_len() > 0 {
                 let dictionary = self.dictionaries.get(&kind);
+                for range in dictionary.into_iter().flatten() {
+                    if let Source::Kept(index) = range.source
+                        && let Some(object) = self.kept.get_mut(index as usize)
+                    {
+                        object.last = self.units_begun;
+                    }
+                }
                 parts.push(self.chains.append(kind, dictionary, piece));
             }
         }
@@ -330,6 +343,7 @@ fn op_len(op: &Op) -> u64 {
         Op::Copy { len, .. }
         | Op::Edit { len, .. }
         | Op::Literal { len, .. }
+        | Op::Open { len, .. }
         | Op::Zeros { len } => *len,
         Op::DigestHex { .. }
         | Op::Generate { .. }
