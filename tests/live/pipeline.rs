@@ -127,6 +127,30 @@ fn from_a_registry_into_a_registry() {
     assert_eq!(String::from_utf8_lossy(&world.read("digest")).trim(), two);
 }
 
+/// skopeo carries a package through a registry as the artifact that it is.
+#[test]
+fn a_package_goes_through_a_registry() {
+    let Some(repository) = repository() else { return };
+    let world = World::new();
+    let (one, two) = versions();
+    world.write("1", Shape::Docker.archive(&[&one]));
+    world.write("2", Shape::Oci(Pressed::Gzip(6)).archive(&[&two]));
+    let package = world.package("1", "2", "p").record("package");
+    let there = format!("{repository}:delta");
+    for (from, to) in [("oci-archive:p", there.as_str()), (&there, "oci-archive:pulled:delta")] {
+        world
+            .sh(&format!(
+                "skopeo copy -q --preserve-digests --src-tls-verify=false --dest-tls-verify=false {from} {to}"
+            ))
+            .ok();
+    }
+    for at in [there.as_str(), "oci-archive:pulled"] {
+        let raw = world.sh(&format!("skopeo inspect --raw --tls-verify=false {at}")).ok().stdout;
+        assert_eq!(package["manifest_digest"], sha256(&raw), "{at}");
+    }
+    world.sh("dd-apply pulled --base 1 --output out && cmp out 2").ok();
+}
+
 #[test]
 fn from_a_registry_into_containers_storage() {
     let Some(repository) = repository().filter(|_| root()) else { return };
