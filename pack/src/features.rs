@@ -12,11 +12,12 @@ const FRAME: &str = "program-1";
 /// The last id of each registry that belongs to [`FRAME`]; later ones are features of their own.
 const fn last_id(registry: Registry) -> u64 {
     match registry {
-        Registry::Op => 5,
-        Registry::Model => 0,
+        Registry::Op => 7,
+        Registry::Model => 1,
         Registry::Generator | Registry::Coder => 2,
         Registry::Stream => 10,
         Registry::Encoding => 1,
+        Registry::Opening => 0,
     }
 }
 
