@@ -10,6 +10,7 @@ pub mod image;
 pub mod ndjson;
 pub mod output;
 pub mod package;
+pub mod pax;
 pub mod range;
 pub mod record;
 pub mod run;

@@ -1,4 +1,6 @@
-//! pax extended headers: records `LENGTH KEY=VALUE\n` (POSIX.1-2017, pax, "pax Extended Header").
+//! What pax extended headers say of an entry.
+
+use dd_inspect::pax::split_record;
 
 /// The values that matter here.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -54,16 +56,6 @@ impl Pax {
             sparse: self.sparse || global.sparse,
         }
     }
-}
-
-/// Key, value, and what follows the record.
-fn split_record(content: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
-    let digits = content.iter().position(|b| *b == b' ').filter(|n| (1..=9).contains(n))?;
-    let len = usize::try_from(natural(&content[..digits])?).ok()?;
-    let (record, after) = content.split_at_checked(len)?;
-    let record = record.get(digits + 1..)?.strip_suffix(b"\n")?;
-    let equals = record.iter().position(|b| *b == b'=')?;
-    Some((&record[..equals], &record[equals + 1..], after))
 }
 
 fn natural(text: &[u8]) -> Option<u64> {
