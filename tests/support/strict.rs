@@ -183,6 +183,7 @@ pub enum Record {
         means: String,
         location: Option<Location>,
         size: Int,
+        shared: Option<Int>,
         digest: Option<Sha>,
         sources: Vec<Sha>,
         memory: Int,

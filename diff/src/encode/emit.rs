@@ -12,7 +12,7 @@ use super::plan::{From, Piece};
 use super::similar::Cover;
 use crate::headers::encoder::HeaderEncoder;
 use crate::program::{
-    Entry, Literal, PayloadWriter, Range, Source, SourceBytes, Sources,
+    Entry, Literal, Owner, PayloadWriter, Range, Source, SourceBytes, Sources,
     ids::{generator::TAR_HEADER, opening},
 };
 
@@ -132,6 +132,11 @@ impl<'a> Emitter<'a> {
             dictionaries.push((*kind, placed));
         }
         Ok(self.writer.group(dictionaries)?)
+    }
+
+    /// What follows belongs to this owner.
+    pub(crate) fn charge(&mut self, owner: Option<Owner>) {
+        self.writer.charge(owner);
     }
 
     /// Writes one piece; `covers` are those of its content.

@@ -8,6 +8,7 @@ mod catalog;
 mod emit;
 mod groups;
 mod layer;
+mod made;
 mod opened;
 mod options;
 mod plan;
@@ -20,38 +21,16 @@ use std::sync::Arc;
 use anyhow::Context;
 
 pub use layer::{File, Layer};
+pub use made::{Made, Means};
 pub use options::Options;
 
 use crate::program::{Encodings, PayloadSummary, PayloadWriter, WriterOptions};
-use catalog::{Catalog, Place};
+use catalog::Catalog;
 use emit::{Bases, Emitter};
+use made::Log;
 use opened::Opened;
 use plan::{From, Piece};
 use similar::{Cover, Search};
-
-/// How one file of the target was made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Made {
-    /// The file's place in the target layer.
-    pub file: usize,
-    /// The base layer's and the file's place that it came from.
-    pub from: Option<(usize, usize)>,
-    /// By which means its content came.
-    pub means: Means,
-    /// Bytes that travel for it, before coding.
-    pub cost: u64,
-}
-
-/// By which means content came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Means {
-    /// Content as it is in the base, under another header.
-    Copy,
-    /// Content of the base with differences.
-    Edit,
-    /// Bytes that travel.
-    Literal,
-}
 
 /// A payload that was written.
 #[derive(Debug, Clone)]
@@ -103,7 +82,7 @@ pub fn encode(
     let writer = PayloadWriter::new(writer_options, lens, Bases(bases));
     let mut emitter = Emitter::new(writer, target, bases, &opened.kept, &catalog);
     emitter.keep(&opened.kept).with_context(reading)?;
-    let mut made = Vec::new();
+    let mut log = Log::new(opened.entries);
     for (number, piece) in pieces.iter().enumerate() {
         if let Some(group) = groups.next_if(|group| group.first == number) {
             emitter.group(group).with_context(reading)?;
@@ -113,10 +92,12 @@ pub fn encode(
         if is_member(piece, opened.entries) {
             opened::bound(&mut covers);
         }
+        emitter.charge(log.begin(piece));
         let cost = emitter.piece(piece, &covers).with_context(reading)?;
-        note(&mut made, piece, cost, opened.entries);
+        log.end(piece, cost.covered > 0);
     }
     let summary = emitter.into_writer().finish(out).with_context(reading)?;
+    let made = log.finish(&summary.costs);
     Ok(Encoded { summary, made })
 }
 
@@ -157,38 +138,6 @@ fn search_for(target: &Layer, catalog: &Catalog<'_>, piece: &Piece) -> Option<Se
             Some(Search { target: offset, len, layer, base, base_len })
         }
         _ => None,
-    }
-}
-
-/// Notes how a file was made; its header and its content are two pieces, or many if it was opened.
-fn note(made: &mut Vec<Made>, piece: &Piece, cost: emit::Cost, entries: usize) {
-    let cost_sum = cost.differing + cost.literal;
-    let pair = |place: Place| (place.layer as usize, place.file as usize);
-    match *piece {
-        Piece::Header { file, model, whole: false, .. } => made.push(Made {
-            file: file as usize,
-            from: model.map(pair),
-            means: Means::Copy,
-            cost: cost_sum,
-        }),
-        Piece::Content { file, from } if (file as usize) < entries => {
-            if let Some(last) = made.last_mut().filter(|last| last.file == file as usize) {
-                last.cost += cost_sum;
-                last.means = match from {
-                    From::Twin(_) => Means::Copy,
-                    _ if cost.covered > 0 => Means::Edit,
-                    _ => Means::Literal,
-                };
-            }
-        }
-        // Parts of the last entry, which was opened.
-        Piece::Content { .. } | Piece::Frame { .. } => {
-            if let Some(last) = made.last_mut() {
-                last.cost += cost_sum;
-                last.means = Means::Edit;
-            }
-        }
-        _ => {}
     }
 }
 

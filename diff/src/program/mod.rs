@@ -36,4 +36,4 @@ pub use limits::Limits;
 pub use op::{Literal, Op};
 pub use streams::Range;
 #[cfg(feature = "encode")]
-pub use writer::{PayloadSummary, PayloadWriter, WriterOptions};
+pub use writer::{Owner, PayloadSummary, PayloadWriter, WriterOptions};

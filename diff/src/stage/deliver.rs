@@ -48,11 +48,13 @@ pub(crate) fn deliver(
     let memory = prove(target, used, &chosen, store)?;
     let head = &chosen.encoded.summary.head;
     let notes = notes(target, &chosen);
+    let costs: u64 = chosen.encoded.made.iter().map(|made| made.cost).sum();
     let delta = Delta {
         layer: target.diff_id,
         means: if why.is_some() { "whole" } else { "delta" }.to_owned(),
         location: Some(chosen.payload.location()),
         size: chosen.payload.size(),
+        shared: chosen.payload.size().checked_sub(costs),
         digest: Some(chosen.digest),
         sources: head.sources.clone(),
         memory,

@@ -123,6 +123,7 @@ fn held(layer: DiffId) -> Delta {
         means: "base".to_owned(),
         location: None,
         size: 0,
+        shared: None,
         digest: None,
         sources: vec![layer],
         memory: 0,

@@ -103,6 +103,32 @@ pub fn table(recipe: &Recipe, blobs: &[BlobInfo], why: &HashMap<DiffId, String>)
     text
 }
 
+/// Changes that the table of costs shows.
+const SHOWN: usize = 20;
+
+/// The table of what paths cost, the costliest first, and what is left of the package's size.
+pub fn costs(changes: &[Vec<u8>], size: u64) -> String {
+    let parsed =
+        changes.iter().filter_map(|raw| serde_json::from_slice::<record::Change>(raw).ok());
+    let mut costly: Vec<record::Change> = parsed.filter(|change| change.cost > Some(0)).collect();
+    if costly.is_empty() {
+        return String::new();
+    }
+    costly.sort_by_key(|change| std::cmp::Reverse(change.cost));
+    costly.truncate(SHOWN);
+    let mut text = format!("{:>15}  {:<8} path\n", "travel", "means");
+    let mut left = size;
+    for change in &costly {
+        let (cost, means) = (change.cost.unwrap_or(0), change.means.as_deref().unwrap_or("header"));
+        left = left.saturating_sub(cost);
+        let path = change.path.bytes().unwrap_or_default();
+        let path = printable(&String::from_utf8_lossy(&path));
+        let _ = writeln!(text, "{:>15}  {:<8} {path}", thousands(cost), printable(means));
+    }
+    let _ = writeln!(text, "{:>15}  everything else", thousands(left));
+    text
+}
+
 fn row(recipe: &Recipe, blobs: &[BlobInfo], number: u32, layer: &Layer) -> String {
     let digest = recipe.layer_digest(number).map(|digest| digest.to_string());
     let digest = digest.as_deref().and_then(|d| d.get(..19)).unwrap_or_default();
@@ -134,6 +160,24 @@ mod tests {
     use super::super::reader::{Options, Reader};
     use super::super::sample::{PROGRAM, Sample};
     use super::*;
+
+    #[test]
+    fn costs_are_sorted_and_add_up() {
+        let change = |path: &str, cost: u64| {
+            let layer = DiffId::of(b"");
+            format!(
+                r#"{{"type":"change","layer":"{layer}","path":"{path}","change":"added","size":1,"means":"edit","cost":{cost}}}"#
+            )
+            .into_bytes()
+        };
+        let changes = [change("a\\u0007", 5), change("none", 0), b"{}".to_vec(), change("b", 1234)];
+        let table = costs(&changes, 1500);
+        let lines: Vec<Vec<&str>> =
+            table.lines().map(|line| line.split_whitespace().collect()).collect();
+        assert_eq!(lines[1..3], [["1,234", "edit", "b"], ["5", "edit", "a\\u{7}"]]);
+        assert_eq!(lines[3], ["261", "everything", "else"]);
+        assert_eq!(costs(&[], 5), "");
+    }
 
     #[test]
     fn record_and_table() {

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::Context;
 
 use super::reader::{Options, Reader};
-use super::show::{describe, table};
+use super::show::{costs, describe, table};
 use super::{BlobKind, verify};
 use crate::digest::hash_reader;
 use crate::ndjson::Line;
@@ -41,9 +41,11 @@ pub fn show_package(stage: &mut Stage, path: &Path, all: bool) -> anyhow::Result
     let mut text = table(&recipe, reader.blobs(), &HashMap::new());
     text.push_str(&needs(&record));
     text.push_str(&verified);
+    let changes = changes(&mut reader)?;
+    text.push_str(&costs(&changes, size));
     stage.show(&text)?;
     stage.emit(record)?;
-    for (number, raw) in (1..).zip(changes(&mut reader)?) {
+    for (number, raw) in (1..).zip(changes) {
         stage.pass(&Line { number, kind: "change".to_owned(), raw })?;
     }
     Ok(())

@@ -132,7 +132,7 @@ pub struct Change {
     /// By which means: `copy`, `edit`, `literal`, ….
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub means: Option<String>,
-    /// Bytes before coding that the package carries for it (differences and literals).
+    /// Bytes of the delta that it takes: its part of each coded stream.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub cost: Option<u64>,
 }
@@ -152,6 +152,9 @@ pub struct Delta {
     pub location: Option<Location>,
     /// Bytes in the payload: 0 for `base`.
     pub size: u64,
+    /// Bytes of it that no `change` takes; with the costs of all changes of the layer they are `size`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub shared: Option<u64>,
     /// The payload's digest.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub digest: Option<Digest>,

@@ -170,6 +170,7 @@ impl World {
             scratch: 70,
             proven: true,
             why: None,
+            shared: None,
         };
         self.push(delta);
     }

@@ -164,6 +164,7 @@ impl<S: Sources + Sync> PayloadWriter<S> {
                 window_log: if continued { 0 } else { chain.window_log },
                 dictionary: if continued { Vec::new() } else { chain.dictionary.clone() },
             };
+            self.ledger.charge(part.chain, part.piece, record.coded_len);
             coded.append(&mut std::mem::take(&mut piece.bytes));
             let total = self.totals.entry(part.kind).or_default();
             *total = (total.0 + record.raw_len, total.1 + record.coded_len);
@@ -225,7 +226,8 @@ impl<S: Sources + Sync> PayloadWriter<S> {
                 }
             });
         done.map_err(|error| io_failure("writing a delta", error))?;
-        Ok(PayloadSummary { head, payload_len, streams: self.totals })
+        let costs = self.ledger.into_costs();
+        Ok(PayloadSummary { head, payload_len, streams: self.totals, costs })
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod chain;
 mod finish;
+mod ledger;
 mod unit;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -25,6 +26,8 @@ use super::op::{Literal, Op};
 use super::streams::Range;
 use chain::Chains;
 use finish::Spool;
+use ledger::Ledger;
+pub use ledger::Owner;
 use unit::{ClosedUnit, OpenUnit};
 
 /// Corrections are looked at in pieces of this length.
@@ -62,6 +65,9 @@ pub struct PayloadSummary {
     pub payload_len: u64,
     /// For each kind of stream its raw and its coded length.
     pub streams: BTreeMap<u64, (u64, u64)>,
+    /// Coded bytes by whom they belong to ([`PayloadWriter::charge`]). What belongs to nobody is left out:
+    /// head, frames, and ops without owner.
+    pub costs: BTreeMap<Owner, u64>,
 }
 
 /// Writes one payload.
@@ -97,6 +103,7 @@ pub struct PayloadWriter<S> {
     peaks: Vec<u64>,
     spool: Spool,
     totals: BTreeMap<u64, (u64, u64)>,
+    ledger: Ledger,
 }
 
 impl<S> fmt::Debug for PayloadWriter<S> {
@@ -122,7 +129,7 @@ impl<S: Sources + Sync> PayloadWriter<S> {
             bytes,
             dictionaries: BTreeMap::new(),
             chains: Chains::default(),
-            unit: OpenUnit::new(None),
+            unit: OpenUnit::new(None, None),
             closed: VecDeque::new(),
             units_begun: 0,
             ops: 0,
@@ -136,6 +143,7 @@ impl<S: Sources + Sync> PayloadWriter<S> {
             streams_ended: BTreeSet::new(),
             peaks: Vec::new(),
             totals: BTreeMap::new(),
+            ledger: Ledger::default(),
         }
     }
 
@@ -153,6 +161,14 @@ impl<S: Sources + Sync> PayloadWriter<S> {
             self.used.push(index);
         }
         Ok(Source::Base(place))
+    }
+
+    /// What follows belongs to this owner.
+    ///
+    /// It is charged its part of each stream by the bytes that it puts there; of corrections by those
+    /// that are not zero. An op that continues the one before belongs with it.
+    pub fn charge(&mut self, owner: Option<Owner>) {
+        self.unit.owner = owner;
     }
 
     /// Bytes of a source.
@@ -262,7 +278,9 @@ impl<S: Sources + Sync> PayloadWriter<S> {
             return Err(wrong("a generated piece is too long"));
         }
         self.flush_op()?;
+        let before = self.unit.columns.len();
         let Some(entry) = describe(&mut self.unit.columns) else { return Ok(false) };
+        self.unit.columns_grew(self.unit.columns.len() - before);
         if let Some((Source::Kept(index), _)) = entry.base {
             self.read_kept(index);
         }
@@ -357,8 +375,9 @@ impl<S: Sources + Sync> PayloadWriter<S> {
         if u64::from(index) == limits::KEPT || size == 0 || self.unit.kept.is_some() {
             return Err(wrong("a kept object cannot begin here"));
         }
+        let owner = self.unit.owner;
         self.close_unit()?;
-        self.unit = OpenUnit::new(Some(index));
+        self.unit = OpenUnit::new(Some(index), owner);
         let unit = self.units_begun;
         self.kept.push(KeptObject { size, first: unit, last: unit });
         Ok(Source::Kept(index))
@@ -388,8 +407,9 @@ impl<S: Sources + Sync> PayloadWriter<S> {
         if self.unit.kept_made != size {
             return Err(wrong("a kept object has another length than declared"));
         }
+        let owner = self.unit.owner;
         self.close_unit()?;
-        self.unit = OpenUnit::new(None);
+        self.unit = OpenUnit::new(None, owner);
         Ok(())
     }
 

@@ -11,6 +11,7 @@ use super::super::limits::{CONTROL_LEN, UNIT_OPS};
 use super::super::meter::{OPENING, WORK_GENERATE, WORK_OP};
 use super::super::op::{ControlStreams, ControlWriter, Op, Rest, ids_of};
 use super::chain::{PartRef, Piece};
+use super::ledger::{Owner, Shares};
 use super::{PayloadWriter, wrong};
 
 /// A slice is cut when its bytes reach this length, which leaves room for a last piece and for what
@@ -37,6 +38,7 @@ struct OpenSlice {
     /// TEXT, CODE, RAW and, after the place of the corrections, EXACT.
     bytes: [Vec<u8>; 5],
     corrections: SparseBuilder,
+    shares: [Shares; 5],
 }
 
 impl OpenSlice {
@@ -63,8 +65,12 @@ pub(super) struct OpenUnit {
     control: ControlWriter,
     rest: Rest,
     frames: Vec<Frame>,
-    /// An op that may still be made longer.
-    last: Option<Op>,
+    /// Whom bytes are charged to.
+    pub(super) owner: Option<Owner>,
+    /// Shares of the control streams and the columns.
+    shares: [Shares; 6],
+    /// An op that may still be made longer, and its owner.
+    last: Option<(Op, Option<Owner>)>,
     ops: u64,
     slice: OpenSlice,
     slices: Vec<ClosedSlice>,
@@ -85,8 +91,8 @@ pub(super) struct ClosedUnit {
 }
 
 impl OpenUnit {
-    pub(super) fn new(kept: Option<u32>) -> Self {
-        Self { kept, ..Self::default() }
+    pub(super) fn new(kept: Option<u32>, owner: Option<Owner>) -> Self {
+        Self { kept, owner, ..Self::default() }
     }
 
     /// Encodings entered.
@@ -100,11 +106,32 @@ impl OpenUnit {
     }
 
     pub(super) fn bytes(&mut self, kind: u64, bytes: &[u8]) {
-        self.slice.bytes[(kind - stream::TEXT) as usize].extend_from_slice(bytes);
+        let place = (kind - stream::TEXT) as usize;
+        self.slice.bytes[place].extend_from_slice(bytes);
+        self.slice.shares[place].add(self.owner, bytes.len() as u64);
     }
 
     pub(super) fn corrections(&mut self, corrections: &[u8]) {
         self.slice.corrections.push(corrections);
+        let differing = corrections.iter().filter(|&&byte| byte != 0).count() as u64;
+        self.slice.shares[(stream::CORRECTIONS - stream::TEXT) as usize].add(self.owner, differing);
+    }
+
+    /// Puts an op into the control streams.
+    fn put(&mut self, op: &Op) {
+        let lens = self.control.streams.raw.each_ref().map(Vec::len);
+        self.control.put(op, self.rest.now());
+        let raw = self.control.streams.raw.iter().zip(lens);
+        for (shares, (raw, before)) in self.shares.iter_mut().zip(raw) {
+            shares.add(self.owner, (raw.len() - before) as u64);
+        }
+    }
+
+    /// Bytes were put into the columns.
+    pub(super) fn columns_grew(&mut self, by: usize) {
+        if let Some(shares) = self.shares.last_mut() {
+            shares.add(self.owner, by as u64);
+        }
     }
 }
 
@@ -114,29 +141,35 @@ impl<S: Sources + Sync> PayloadWriter<S> {
         if op_len(&op) == 0 {
             return Ok(());
         }
-        if self.unit.last.as_mut().is_some_and(|last| extend(last, &op)) {
+        if self.unit.last.as_mut().is_some_and(|(last, _)| extend(last, &op)) {
             return Ok(());
         }
         self.flush_op()?;
-        self.unit.last = Some(op);
+        self.unit.last = Some((op, self.unit.owner));
         Ok(())
     }
 
     /// Writes the op that could have been made longer, and cuts the unit if it is full.
     pub(super) fn flush_op(&mut self) -> Result<(), Failure> {
-        if let Some(op) = self.unit.last.take() {
-            self.emit(op)?;
-        }
+        self.emit_last()?;
         let unit = &self.unit;
         let control = unit.control.len_so_far() + unit.columns.len();
         let full = unit.ops >= UNIT_FULL_OPS
             || control >= UNIT_FULL_CONTROL
             || unit.slices_len >= UNIT_FULL_SLICES;
         if full && unit.depth() == 0 {
-            let (kept, kept_made) = (unit.kept, unit.kept_made);
+            let (kept, kept_made, owner) = (unit.kept, unit.kept_made, unit.owner);
             self.close_unit()?;
-            self.unit = OpenUnit { kept_made, ..OpenUnit::new(kept) };
+            self.unit = OpenUnit { kept_made, ..OpenUnit::new(kept, owner) };
         }
+        Ok(())
+    }
+
+    fn emit_last(&mut self) -> Result<(), Failure> {
+        let Some((op, owner)) = self.unit.last.take() else { return Ok(()) };
+        let now = std::mem::replace(&mut self.unit.owner, owner);
+        self.emit(op)?;
+        self.unit.owner = now;
         Ok(())
     }
 
@@ -145,7 +178,7 @@ impl<S: Sources + Sync> PayloadWriter<S> {
         let len = op_len(&op);
         self.note(&op)?;
         let unit = &mut self.unit;
-        unit.control.put(&op, unit.rest.now());
+        unit.put(&op);
         unit.control.predictor.made(&op);
         unit.rest.produced(len);
         self.pass(len)?;
@@ -192,7 +225,7 @@ impl<S: Sources + Sync> PayloadWriter<S> {
             self.meter.work(WORK_GENERATE)?;
             self.unit.control.predictor.skip(len);
         }
-        self.unit.control.put(&op, self.unit.rest.now());
+        self.unit.put(&op);
         self.unit.control.predictor.made(&op);
         self.unit.rest.produced(len);
         self.pass(len)?;
@@ -257,16 +290,14 @@ impl<S: Sources + Sync> PayloadWriter<S> {
 
     /// Ends the slice; its streams go to their chains.
     pub(super) fn cut_slice(&mut self) -> Result<(), Failure> {
-        if let Some(op) = self.unit.last.take() {
-            self.emit(op)?;
-        }
+        self.emit_last()?;
         let mut slice = std::mem::take(&mut self.unit.slice);
         if slice.ops == 0 {
             return Ok(());
         }
         self.unit.slices_len += slice.len();
         let mut parts = Vec::new();
-        for (kind, bytes) in (stream::TEXT..).zip(slice.bytes) {
+        for ((kind, bytes), shares) in (stream::TEXT..).zip(slice.bytes).zip(slice.shares) {
             let piece = if kind == stream::CORRECTIONS {
                 Piece::sparse(std::mem::take(&mut slice.corrections))
             } else {
@@ -281,7 +312,9 @@ impl<S: Sources + Sync> PayloadWriter<S> {
                         object.last = self.units_begun;
                     }
                 }
-                parts.push(self.chains.append(kind, dictionary, piece));
+                let part = self.chains.append(kind, dictionary, piece);
+                self.ledger.wait(part.chain, part.piece, shares);
+                parts.push(part);
             }
         }
         self.unit.slices.push(ClosedSlice { ops: slice.ops, parts });
@@ -307,11 +340,12 @@ impl<S: Sources + Sync> PayloadWriter<S> {
                 "the ops inside one encoding need {held} bytes of control"
             ));
         }
-        let streams = (stream::OPS..).zip(raw.into_iter().chain([columns]));
+        let streams = (stream::OPS..).zip(raw.into_iter().chain([columns])).zip(unit.shares);
         let control = streams
-            .filter(|(_, raw)| !raw.is_empty())
-            .map(|(kind, raw)| {
+            .filter(|((_, raw), _)| !raw.is_empty())
+            .map(|((kind, raw), shares)| {
                 let part = self.chains.append(kind, None, Piece::Bytes(raw));
+                self.ledger.wait(part.chain, part.piece, shares);
                 self.chains.close(kind);
                 part
             })

@@ -1,0 +1,122 @@
+//! How the files of a layer were made, for the records.
+
+use std::collections::BTreeMap;
+
+use super::catalog::Place;
+use super::plan::{From, Piece};
+use crate::program::Owner;
+
+/// How one file of the target was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Made {
+    /// The file's place in the target layer.
+    pub file: usize,
+    /// The base layer's and the file's place that it came from.
+    pub from: Option<(usize, usize)>,
+    /// By which means its content came.
+    pub means: Means,
+    /// Bytes of the payload that it takes: its part of each coded stream.
+    pub cost: u64,
+}
+
+/// By which means content came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Means {
+    /// Content as it is in the base, under another header.
+    Copy,
+    /// Content of the base with differences.
+    Edit,
+    /// Bytes that travel.
+    Literal,
+}
+
+/// Notes what becomes of each file while pieces are written.
+///
+/// The owner of a piece is the place of its file.
+#[derive(Debug)]
+pub(crate) struct Log {
+    made: Vec<Made>,
+    /// Files that are entries; those behind are members of opened ones.
+    entries: usize,
+}
+
+impl Log {
+    /// A log of a layer with so many entries.
+    pub(crate) fn new(entries: usize) -> Self {
+        Self { made: Vec::new(), entries }
+    }
+
+    /// A piece is about to be written; says to whom it belongs.
+    pub(crate) fn begin(&mut self, piece: &Piece) -> Option<Owner> {
+        match *piece {
+            Piece::Header { file, model, whole: false, .. } => {
+                let from = model.map(|Place { layer, file }| (layer as usize, file as usize));
+                self.made.push(Made { file: file as usize, from, means: Means::Copy, cost: 0 });
+                Some(file)
+            }
+            Piece::Content { file, .. } if (file as usize) < self.entries => Some(file),
+            // Parts of the last entry, which was opened.
+            Piece::Content { .. } | Piece::Frame { .. } | Piece::Enter { .. } | Piece::Leave => {
+                self.made.last().and_then(|last| Owner::try_from(last.file).ok())
+            }
+            _ => None,
+        }
+    }
+
+    /// A piece was written; `covered` if a base has the like of it.
+    pub(crate) fn end(&mut self, piece: &Piece, covered: bool) {
+        let Some(last) = self.made.last_mut() else { return };
+        match *piece {
+            Piece::Content { file, from } if last.file == file as usize => {
+                last.means = match from {
+                    From::Twin(_) => Means::Copy,
+                    _ if covered => Means::Edit,
+                    _ => Means::Literal,
+                };
+            }
+            Piece::Content { file, .. } if (file as usize) < self.entries => {}
+            Piece::Content { .. } | Piece::Frame { .. } => last.means = Means::Edit,
+            _ => {}
+        }
+    }
+
+    /// The files that are not wholly in a base, and what each was charged.
+    pub(crate) fn finish(mut self, costs: &BTreeMap<Owner, u64>) -> Vec<Made> {
+        for made in &mut self.made {
+            let cost = Owner::try_from(made.file).ok().and_then(|owner| costs.get(&owner));
+            made.cost = cost.copied().unwrap_or(0);
+        }
+        self.made
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_belong_to_their_files() {
+        let place = Place { layer: 1, file: 2 };
+        let header = |file, whole| Piece::Header { file, zeros: 0, model: Some(place), whole };
+        let mut log = Log::new(9);
+        let pieces = [
+            (Piece::Zeros { len: 1 }, None),
+            (Piece::Leave, None),
+            (header(3, false), Some(3)),
+            (Piece::Content { file: 3, from: From::Relative(place) }, Some(3)),
+            (header(4, true), None),
+            (Piece::Content { file: 4, from: From::Twin(place) }, Some(4)),
+            (header(5, false), Some(5)),
+            (Piece::Leave, Some(5)),
+            (Piece::Content { file: 77, from: From::Twin(place) }, Some(5)),
+        ];
+        for (piece, owner) in pieces {
+            assert_eq!(log.begin(&piece), owner, "{piece:?}");
+            log.end(&piece, false);
+        }
+        let made = log.finish(&BTreeMap::from([(3, 30), (4, 40)]));
+        let found: Vec<_> = made.iter().map(|made| (made.file, made.means, made.cost)).collect();
+        assert_eq!(found, [(3, Means::Literal, 30), (5, Means::Edit, 0)]);
+        assert_eq!(made[0].from, Some((1, 2)));
+    }
+}
