@@ -50,11 +50,19 @@ impl GoFast {
         }
     }
 
+    pub(crate) fn flush(&mut self, out: &mut Vec<u8>) {
+        self.end(false, out);
+    }
+
     pub(crate) fn finish(&mut self, out: &mut Vec<u8>) {
+        self.end(true, out);
+    }
+
+    fn end(&mut self, last: bool, out: &mut Vec<u8>) {
         if !self.buffer.is_empty() {
             self.block();
         }
-        write_stored(&[], true, &mut self.bits);
+        write_stored(&[], last, &mut self.bits);
         self.bits.drain_to(out);
     }
 

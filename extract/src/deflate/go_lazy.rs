@@ -98,10 +98,18 @@ impl GoLazy {
         }
     }
 
+    pub(crate) fn flush(&mut self, out: &mut Vec<u8>) {
+        self.end(false, out);
+    }
+
     pub(crate) fn finish(&mut self, out: &mut Vec<u8>) {
+        self.end(true, out);
+    }
+
+    fn end(&mut self, last: bool, out: &mut Vec<u8>) {
         // Bytes that came in since the search stopped may need room that it makes.
         self.search(true);
-        write_stored(&[], true, &mut self.bits);
+        write_stored(&[], last, &mut self.bits);
         self.bits.drain_to(out);
     }
 

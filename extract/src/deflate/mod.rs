@@ -1,6 +1,7 @@
 //! DEFLATE encoders of other programs, reproduced bit for bit (RFC 1951).
 
 mod bits;
+mod blocks;
 mod go_fast;
 mod go_lazy;
 mod huffman;
@@ -8,10 +9,11 @@ mod klauspost;
 mod pgzip;
 mod symbols;
 
+pub use blocks::{Blocks, PieceCoder};
 use go_fast::{Effort, GoFast};
 use go_lazy::GoLazy;
 pub use klauspost::{Class, Klauspost};
-pub use pgzip::Pgzip;
+pub use pgzip::Piece;
 
 /// An encoder of Go's compress/flate, Go 1.16 to 1.26.
 #[derive(Debug)]
@@ -42,6 +44,14 @@ impl Go {
         }
     }
 
+    /// Ends the block and appends the mark of a flush.
+    pub fn flush(&mut self, out: &mut Vec<u8>) {
+        match &mut self.0 {
+            GoLevel::Fast(fast) => fast.flush(out),
+            GoLevel::Lazy(lazy) => lazy.flush(out),
+        }
+    }
+
     /// Appends the rest.
     pub fn finish(&mut self, out: &mut Vec<u8>) {
         match &mut self.0 {
@@ -61,7 +71,7 @@ mod tests {
 
     use super::*;
 
-    const CLASSES: [Class; 4] = [Class::V1_15, Class::V1_18_0, Class::V1_18_2, Class::Go1_27];
+    const CLASSES: [Class; 4] = [Class::V1_15_11, Class::V1_18_0, Class::V1_18_2, Class::Go1_27];
 
     /// Words, runs and noise from a linear congruence.
     fn sample(len: usize) -> Vec<u8> {
@@ -105,7 +115,7 @@ mod tests {
     }
 
     fn pgzip(threads: usize, block: usize, text: &[u8]) -> Vec<u8> {
-        let (mut encoder, mut out) = (Pgzip::new(5, Class::V1_15, block, threads), Vec::new());
+        let (mut encoder, mut out) = (Piece { level: 5, class: Class::V1_15_11 }.blocks(block, threads), Vec::new());
         encoder.write(text, &mut out);
         encoder.finish(&mut out);
         out

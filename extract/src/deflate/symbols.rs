@@ -160,6 +160,15 @@ impl Counts {
         counts
     }
 
+    /// Counts each symbol that does not occur once; how many literals and lengths these are.
+    pub(crate) fn fill(&mut self) -> usize {
+        let absent = self.literals.iter().filter(|&&count| count == 0).count();
+        for count in self.literals.iter_mut().chain(&mut self.distances) {
+            *count = (*count).max(1);
+        }
+        absent
+    }
+
     /// Extra bits of all lengths and distances.
     pub(crate) fn extra_bits(&self) -> u64 {
         let lengths = self.literals[END + 1..].iter().zip(&LENGTH_RANGES);

@@ -17,6 +17,7 @@ pub mod gzip;
 pub mod identify;
 pub mod inflate;
 mod members;
+mod pigz;
 pub mod preflate;
 pub mod stream;
 mod varint;
@@ -92,7 +93,7 @@ pub enum Preflate {
 }
 
 const KNOWN: [&str; 5] = ["identity", "bytes", "gzip", "gzip-members", "zstd"];
-const KNOWN_DEFLATE: [&str; 4] = ["zlib", "go", "klauspost", preflate::ID];
+const KNOWN_DEFLATE: [&str; 5] = ["zlib", "go", "klauspost", "pigz", preflate::ID];
 
 fn is_zero(n: &u64) -> bool {
     *n == 0

@@ -7,7 +7,7 @@
     reason = "zlib's C interface; every pointer's lifetime is told beside its use"
 )]
 
-use std::ffi::{c_char, c_int};
+use std::ffi::{c_char, c_int, c_uint};
 use std::fmt;
 use std::mem::MaybeUninit;
 use std::sync::OnceLock;
@@ -122,6 +122,57 @@ impl Deflater {
         self.run(sys::Z_FINISH, out)
     }
 
+    /// Makes text known that is not encoded, before anything else: its last 32 KiB.
+    ///
+    /// # Errors
+    /// `unexpected`, if zlib's state is broken.
+    pub fn dictionary(&mut self, text: &[u8]) -> Result<(), Failure> {
+        let text = &text[text.len().saturating_sub(1 << 15)..];
+        // SAFETY: `stream` was made by `start`; zlib reads so many bytes from the text and keeps no pointer to it.
+        let code = unsafe {
+            let len = text.len() as sys::uInt;
+            sys::deflateSetDictionary(self.stream.as_mut_ptr(), text.as_ptr(), len)
+        };
+        match code {
+            sys::Z_OK => Ok(()),
+            _ => Err(failure!(Unexpected, "zlib takes no dictionary (code {code})")),
+        }
+    }
+
+    /// Ends the block, and the stream stands at a whole byte as pigz makes it: an empty stored block if an odd number of
+    /// bits is missing, else as many empty blocks of ten bits, with the fixed codes, as it takes.
+    ///
+    /// # Errors
+    /// `unexpected`, if zlib's state is broken.
+    pub fn end_block(&mut self, out: &mut Vec<u8>) -> Result<(), Failure> {
+        self.run(sys::Z_BLOCK, out)?;
+        let mut bits = self.pending_bits()?;
+        if bits & 1 == 1 {
+            return self.run(sys::Z_SYNC_FLUSH, out);
+        }
+        while bits & 7 != 0 {
+            // SAFETY: `stream` was made by `start`.
+            let code = unsafe { sys::deflatePrime(self.stream.as_mut_ptr(), 10, 2) };
+            if code != sys::Z_OK {
+                return Err(failure!(Unexpected, "zlib takes no bits (code {code})"));
+            }
+            bits = self.pending_bits()?;
+        }
+        self.run(sys::Z_BLOCK, out)
+    }
+
+    /// Bits of the last byte that is not yet whole.
+    fn pending_bits(&mut self) -> Result<c_int, Failure> {
+        let mut bits = 0;
+        // SAFETY: `stream` was made by `start`; no number of bytes is asked for, the number of bits is written to `bits`.
+        let code =
+            unsafe { deflatePending(self.stream.as_mut_ptr(), std::ptr::null_mut(), &raw mut bits) };
+        match code {
+            sys::Z_OK => Ok(bits),
+            _ => Err(failure!(Unexpected, "zlib tells no pending bits (code {code})")),
+        }
+    }
+
     fn run(&mut self, flush: c_int, out: &mut Vec<u8>) -> Result<(), Failure> {
         let mut buffer = [0; 32 << 10];
         let stream = self.stream.as_mut_ptr();
@@ -143,7 +194,7 @@ impl Deflater {
             match code {
                 sys::Z_STREAM_END => break,
                 // Z_BUF_ERROR: nothing was left to do.
-                sys::Z_OK | sys::Z_BUF_ERROR if flush == sys::Z_NO_FLUSH && left > 0 => break,
+                sys::Z_OK | sys::Z_BUF_ERROR if flush != sys::Z_FINISH && left > 0 => break,
                 sys::Z_OK => {}
                 _ => return Err(failure!(Unexpected, "zlib failed with code {code}")),
             }
@@ -151,6 +202,11 @@ impl Deflater {
         self.pending.clear();
         Ok(())
     }
+}
+
+unsafe extern "C" {
+    /// zlib.h, since 1.2.6; libz-sys does not declare it.
+    fn deflatePending(stream: sys::z_streamp, bytes: *mut c_uint, bits: *mut c_int) -> c_int;
 }
 
 impl Drop for Deflater {

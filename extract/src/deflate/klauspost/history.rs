@@ -2,8 +2,6 @@
 
 /// The longest distance.
 pub(super) const REACH: i64 = 32768;
-/// Bytes that the buffer holds before its beginning is given up.
-const CAPACITY: usize = 5 * 65535;
 /// Tables are rebased beyond this position.
 const REBASE: u32 = 1 << 31;
 /// Positions begin here, so that an empty slot of a table is out of reach.
@@ -18,16 +16,18 @@ pub(super) struct History {
     pub(super) text: Vec<u8>,
     /// The position of the first byte of `text`.
     base: u32,
+    capacity: usize,
 }
 
 impl History {
-    pub(super) fn new() -> Self {
-        Self { text: Vec::new(), base: FIRST }
+    /// A history that holds up to `capacity` bytes before its beginning is given up.
+    pub(super) fn new(capacity: usize) -> Self {
+        Self { text: Vec::new(), base: FIRST, capacity }
     }
 
     /// Appends a block, which begins at the place returned.
     pub(super) fn append(&mut self, block: &[u8]) -> usize {
-        if self.text.len() + block.len() > CAPACITY {
+        if self.text.len() + block.len() > self.capacity {
             let gone = self.text.len() - REACH as usize;
             self.text.drain(..gone);
             self.base += gone as u32;
@@ -67,12 +67,17 @@ impl History {
         u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
     }
 
+    /// Eight bytes; zeros follow the text.
     #[inline]
     pub(super) fn load64(&self, at: usize) -> u64 {
-        let bytes = &self.text[at..at + 8];
-        u64::from_le_bytes([
-            bytes[0], bytes[1], bytes[2], bytes[3], bytes[4], bytes[5], bytes[6], bytes[7],
-        ])
+        match self.text[at..].first_chunk() {
+            Some(bytes) => u64::from_le_bytes(*bytes),
+            None => {
+                let mut bytes = [0; 8];
+                bytes[..self.text.len() - at].copy_from_slice(&self.text[at..]);
+                u64::from_le_bytes(bytes)
+            }
+        }
     }
 
     /// The place of a candidate for the four bytes at `at`, if it is in reach of `at` and equal.
@@ -85,6 +90,12 @@ impl History {
         let place = usize::try_from(place).ok()?;
         (self.load32(place) == four).then_some(place)
     }
+}
+
+/// The hash of four bytes that older releases use at level 1.
+#[inline]
+pub(super) fn hash4_old(x: u64, bits: u32) -> usize {
+    ((x as u32).wrapping_mul(0x1e35_a7bd) >> (32 - bits)) as usize
 }
 
 #[inline]

@@ -161,7 +161,11 @@ impl Lazy {
             return self.no_match(end, last, writer);
         }
         if length < MAX_MATCH - CHECK && self.at - 1 + length + MIN_MATCH <= end {
-            (length, distance) = self.check_end(length, distance, end, look_ahead, last, writer);
+            (length, distance) = if self.class.gives_up_first_bytes() {
+                self.check_end(length, distance, end, look_ahead, last, writer)
+            } else {
+                self.check_whole(length, distance, look_ahead)
+            };
         }
         self.tokens.push(Token::matched(length, distance));
         let next = self.at + length - 1;
@@ -173,6 +177,21 @@ impl Lazy {
         self.length = MIN_MATCH - 1;
         self.write_full_block(writer, last);
         self.misses = 0;
+    }
+
+    /// Looks whether the text at the end of the match is known elsewhere with all of the match before it.
+    fn check_whole(&self, length: usize, distance: usize, look_ahead: usize) -> (usize, usize) {
+        let start = self.at - 1;
+        let least = self.at.saturating_sub(WINDOW);
+        let back = MIN_MATCH - CHECK;
+        let head = self.in_buffer(self.heads[self.hash(start + length - back)]);
+        let from = head.and_then(|head| (head + back).checked_sub(length));
+        let Some(from) = from.filter(|&from| from > least && from < start) else {
+            return (length, distance);
+        };
+        let to = start + look_ahead.min(MAX_MATCH);
+        let found = common_prefix(&self.buffer[from..], &self.buffer[start..to]);
+        if found > length { (found, start - from) } else { (length, distance) }
     }
 
     /// Looks whether the text at the end of the match is known elsewhere with more before it.

@@ -11,11 +11,25 @@ use writer::BlockWriter;
 
 use super::symbols::Token;
 
-/// Releases that give the same bytes.
+/// Releases that give the same bytes, oldest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Class {
-    /// klauspost/compress 1.15.11 to 1.17.11 (levels 7 to 9: from 1.15.15 on).
-    V1_15,
+    /// klauspost/compress 1.10.2 to 1.11.12.
+    V1_10_2,
+    /// klauspost/compress 1.12.2.
+    V1_12_2,
+    /// klauspost/compress 1.12.3 to 1.13.6.
+    V1_12_3,
+    /// klauspost/compress 1.14.0 to 1.14.2.
+    V1_14_0,
+    /// klauspost/compress 1.14.3 and 1.14.4.
+    V1_14_3,
+    /// klauspost/compress 1.15.0 to 1.15.9.
+    V1_15_0,
+    /// klauspost/compress 1.15.10.
+    V1_15_10,
+    /// klauspost/compress 1.15.11 to 1.17.11 (levels 7 to 9: from 1.15.15 on; before, those of 1.15.10).
+    V1_15_11,
     /// klauspost/compress 1.18.0.
     V1_18_0,
     /// klauspost/compress 1.18.1, except level 9, and later.
@@ -24,7 +38,9 @@ pub enum Class {
     Go1_27,
 }
 
+/// What changed from class to class.
 impl Class {
+    /// Headers declare the codes in use; before, all of them.
     fn exact_headers(self) -> bool {
         self >= Self::V1_18_2
     }
@@ -39,6 +55,64 @@ impl Class {
 
     fn missing_literal_bits(self) -> u8 {
         u8::from(self == Self::Go1_27)
+    }
+
+    /// The search at a match's end of levels 7 to 9 may give up the match's first two bytes.
+    fn gives_up_first_bytes(self) -> bool {
+        self >= Self::V1_15_11
+    }
+
+    /// Levels 1 to 3 hash five bytes, before four.
+    fn hashes_five_bytes(self) -> bool {
+        self >= Self::V1_15_11
+    }
+
+    /// Bytes that the search at a match's end leaves out at its start, at levels 5 and 6.
+    fn end_search_offset(self) -> usize {
+        if self >= Self::V1_15_10 { 2 } else { 0 }
+    }
+
+    fn searches_ends_at_level_5(self) -> bool {
+        self >= Self::V1_12_2
+    }
+
+    /// Long matches are split into pieces of 258 bytes, before of 255.
+    fn long_pieces(self) -> bool {
+        self >= Self::V1_15_0
+    }
+
+    /// Fixed codes are tried for blocks of few tokens alone, and literals that are spread evenly are stored at once.
+    fn spares_trials(self) -> bool {
+        self >= Self::V1_14_3
+    }
+
+    /// Codes that stay open have a code for every symbol; there are no fixed codes.
+    fn fills_codes(self) -> bool {
+        self < Self::V1_14_0
+    }
+
+    /// The estimate of a symbol's bits is kept between 1 and 15.
+    fn clamps_estimates(self) -> bool {
+        self >= Self::V1_12_3
+    }
+
+    /// The cost of literals alone is estimated, after that it is that of their code.
+    fn estimates_literals(self) -> bool {
+        self < Self::V1_12_2
+    }
+
+    /// A new code must save more than one in 2^n bits.
+    fn penalty(self, level: u8) -> u32 {
+        match level {
+            _ if self < Self::V1_12_2 => 6,
+            1..=6 if !self.fills_codes() => 7,
+            _ => 8,
+        }
+    }
+
+    /// Bytes that the history of levels 1 to 6 holds before its beginning is given up.
+    fn history_len(self) -> usize {
+        if self < Self::V1_12_2 { 10 * BLOCK } else { 5 * BLOCK }
     }
 }
 
@@ -75,8 +149,10 @@ impl Klauspost {
         let (work, penalty) = match u8::try_from(level) {
             Err(_) => (Work::HuffmanOnly, 10),
             Ok(0) => (Work::Store, 7),
-            Ok(level @ 1..=6) => (Work::Fast(Box::new(Search::new(level, class))), 7),
-            Ok(level) => (Work::Lazy(Box::new(Lazy::new(level, class))), 8),
+            Ok(level @ 1..=6) => {
+                (Work::Fast(Box::new(Search::new(level, class))), class.penalty(level))
+            }
+            Ok(level) => (Work::Lazy(Box::new(Lazy::new(level, class))), class.penalty(level)),
         };
         Self {
             work,

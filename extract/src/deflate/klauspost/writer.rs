@@ -20,6 +20,18 @@ struct Open {
     literals_only: bool,
 }
 
+/// A block of tokens.
+struct Block<'a> {
+    tokens: &'a [Token],
+    text: Option<&'a [u8]>,
+    sync: bool,
+    counts: Counts,
+    /// Extra bits, where they count.
+    extra: u64,
+    /// Tokens by which bits are estimated.
+    estimated: usize,
+}
+
 /// Writes blocks.
 #[derive(Debug)]
 pub(super) struct BlockWriter {
@@ -74,25 +86,39 @@ impl BlockWriter {
     /// A block of tokens for this text; the text is unknown where it can't be stored.
     pub(super) fn tokens(&mut self, tokens: &[Token], text: Option<&[u8]>, sync: bool) {
         let text = text.filter(|text| text.len() <= 65535);
-        let mut counts = Counts::of(tokens);
+        let mut block = Block {
+            tokens,
+            text,
+            sync,
+            counts: Counts::of(tokens),
+            extra: 0,
+            estimated: tokens.len() + usize::from(sync && self.class.clamps_estimates()),
+        };
         let exact = self.class.exact_headers() || sync;
-        counts.literals[END] = u32::from(exact);
+        block.counts.literals[END] = u32::from(exact);
+        if !sync && self.class.fills_codes() {
+            block.estimated += block.counts.fill();
+            if !self.class.clamps_estimates() && self.class.estimates_literals() {
+                block.estimated -= 1;
+            }
+        }
         if self
             .open
             .as_ref()
-            .is_some_and(|open| open.literals_only || !covers(&open.codes, &counts))
+            .is_some_and(|open| open.literals_only || !covers(&open.codes, &block.counts))
         {
             self.close();
         }
-        if exact && counts.distances.iter().all(|&count| count == 0) {
-            counts.distances[0] = 1;
+        if exact && block.counts.distances.iter().all(|&count| count == 0) {
+            block.counts.distances[0] = 1;
         }
-        let extra = if text.is_some() || self.open.is_some() { counts.extra_bits() } else { 0 };
-        let few = tokens.len() + usize::from(sync) < FEW_TOKENS;
-        if self.open.is_some() && self.settle_open(tokens, text, sync, &counts, extra, few) {
+        if text.is_some() || self.open.is_some() || self.class.fills_codes() {
+            block.extra = block.counts.extra_bits();
+        }
+        if self.open.is_some() && self.settle_open(&block) {
             return;
         }
-        if self.open.is_none() && self.settle_new(tokens, text, sync, &mut counts, extra, few) {
+        if self.open.is_none() && self.settle_new(&mut block) {
             return;
         }
         if let Some(open) = &self.open {
@@ -104,35 +130,27 @@ impl BlockWriter {
     }
 
     /// Whether the block was written otherwise than by the open code; closes it where a new one is better.
-    fn settle_open(
-        &mut self,
-        tokens: &[Token],
-        text: Option<&[u8]>,
-        sync: bool,
-        counts: &Counts,
-        extra: u64,
-        few: bool,
-    ) -> bool {
+    fn settle_open(&mut self, block: &Block<'_>) -> bool {
         let Some(open) = &self.open else { return false };
-        let mut new = self.header_size + estimate(counts, tokens.len() + usize::from(sync));
-        new += u64::from(open.codes.literals.lens[END]) + (new >> self.penalty);
-        let reuse = open.codes.cost(counts) + extra;
+        let estimate = estimate(&block.counts, block.estimated, self.class.clamps_estimates());
+        let new = self.header_size + estimate;
+        let owed = if self.class.fills_codes() { 0 } else { open.codes.literals.lens[END] };
+        let new = new + u64::from(owed) + (new >> self.penalty);
+        let reuse = open.codes.cost(&block.counts) + block.extra;
         let size = if new < reuse {
             self.close();
             new
         } else {
             reuse
         };
-        let stored = text.filter(|text| stored_size(text.len()) <= size);
-        let fixed = 3 + self.fixed.cost(counts) + extra;
-        if few && fixed + 7 < size {
-            match stored {
+        if self.fixed_size(block).is_some_and(|fixed| fixed + 7 < size) {
+            match block.text.filter(|text| self.stores(text, size)) {
                 Some(text) => self.stored(text),
-                None => self.fixed(tokens),
+                None => self.fixed(block.tokens),
             }
             return true;
         }
-        if let Some(text) = stored {
+        if let Some(text) = block.text.filter(|text| self.stores(text, size)) {
             self.stored(text);
             return true;
         }
@@ -140,41 +158,45 @@ impl BlockWriter {
     }
 
     /// Makes a new code and writes its header, unless the block is better written otherwise (true).
-    fn settle_new(
-        &mut self,
-        tokens: &[Token],
-        text: Option<&[u8]>,
-        sync: bool,
-        counts: &mut Counts,
-        extra: u64,
-        few: bool,
-    ) -> bool {
-        counts.literals[END] = 1;
-        let codes = Codes::optimal(counts);
-        let header = if self.class.exact_headers() || sync {
+    fn settle_new(&mut self, block: &mut Block<'_>) -> bool {
+        block.counts.literals[END] = 1;
+        let codes = Codes::optimal(&block.counts);
+        let header = if self.class.exact_headers() || block.sync {
             Header::exact(&codes)
         } else {
             Header::new(&codes, LITERALS, DISTANCES)
         };
-        let size = header.size() + codes.cost(counts) + extra;
-        let fixed = 3 + self.fixed.cost(counts) + extra;
-        if few && fixed <= size {
-            match text.filter(|text| stored_size(text.len()) <= fixed) {
+        let size = header.size() + codes.cost(&block.counts) + block.extra;
+        if let Some(fixed) = self.fixed_size(block).filter(|&fixed| fixed <= size) {
+            match block.text.filter(|text| self.stores(text, fixed)) {
                 Some(text) => self.stored(text),
-                None => self.fixed(tokens),
+                None => self.fixed(block.tokens),
             }
             return true;
         }
-        if let Some(text) = text.filter(|text| stored_size(text.len()) <= size) {
+        if let Some(text) = block.text.filter(|text| self.stores(text, size)) {
             self.stored(text);
             return true;
         }
         header.write(&mut self.bits);
-        if !sync {
+        if !block.sync {
             self.header_size = header.size();
         }
         self.open = Some(Open { codes, literals_only: false });
         false
+    }
+
+    /// Bits of a block with the fixed codes, where they are tried.
+    fn fixed_size(&self, block: &Block<'_>) -> Option<u64> {
+        let few = block.tokens.len() + usize::from(block.sync) < FEW_TOKENS;
+        let tried = !self.class.fills_codes() && (few || !self.class.spares_trials());
+        tried.then(|| 3 + self.fixed.cost(&block.counts) + block.extra)
+    }
+
+    /// Whether a text is stored rather than written in so many bits.
+    fn stores(&self, text: &[u8], size: u64) -> bool {
+        let stored = stored_size(text.len());
+        if self.class.fills_codes() { stored < size + (size >> 4) } else { stored <= size }
     }
 
     fn fixed(&mut self, tokens: &[Token]) {
@@ -187,16 +209,28 @@ impl BlockWriter {
     /// A block of literals alone.
     pub(super) fn literals(&mut self, text: &[u8], sync: bool) {
         let mut counts = Counts::of_bytes(text);
-        if text.len() > 1024 && text.len() <= 65535 && is_even(&counts, text.len()) {
+        let storable = text.len() <= 65535;
+        if self.class.spares_trials() && storable && text.len() > 1024 && is_even(&counts, text.len())
+        {
             return self.stored(text);
         }
-        counts.literals[END] = 1;
-        let code = Code::optimal(&counts.literals, 15);
-        let mut size = code.cost(&counts.literals);
-        size += if self.open.is_some() { self.header_size } else { GUESSED_HEADER };
+        let mut size = if self.open.is_some() { self.header_size } else { GUESSED_HEADER };
+        let mut code = None;
+        if self.class.estimates_literals() {
+            size += literal_estimate(&counts, text.len()) + 15;
+        } else {
+            counts.literals[END] = 1;
+            let optimal = Code::optimal(&counts.literals, 15);
+            size += optimal.cost(&counts.literals);
+            code = Some(optimal);
+        }
         size += size >> self.penalty;
-        if text.len() <= 65535 && stored_size(text.len()) <= size {
+        let stored = stored_size(text.len());
+        if storable && (stored < size || stored == size && !self.class.estimates_literals()) {
             return self.stored(text);
+        }
+        if self.class.estimates_literals() && !sync {
+            size += fill_literals(&mut counts, text.len());
         }
         if self
             .open
@@ -206,13 +240,9 @@ impl BlockWriter {
             self.close();
         }
         if self.open.is_none() {
-            let mut distances = Code::empty();
-            distances.lens[0] = 1;
-            let codes = Codes { literals: code, distances };
-            let header = Header::new(&codes, END + 1, 1);
-            header.write(&mut self.bits);
-            self.header_size = header.size();
-            self.open = Some(Open { codes, literals_only: true });
+            counts.literals[END] = 1;
+            let literals = code.unwrap_or_else(|| Code::optimal(&counts.literals, 15));
+            self.open_literals(literals);
         }
         if let Some(open) = &self.open {
             for &byte in text {
@@ -222,6 +252,17 @@ impl BlockWriter {
         if sync {
             self.close();
         }
+    }
+
+    /// Writes the header of a block of literals alone.
+    fn open_literals(&mut self, literals: Code<LITERALS>) {
+        let mut distances = Code::empty();
+        distances.lens[0] = 1;
+        let codes = Codes { literals, distances };
+        let header = Header::new(&codes, END + 1, 1);
+        header.write(&mut self.bits);
+        self.header_size = header.size();
+        self.open = Some(Open { codes, literals_only: true });
     }
 }
 
@@ -261,13 +302,14 @@ fn is_even(counts: &Counts, len: usize) -> bool {
 
 /// The estimated size in bits of a block with a code of its own, without the header: an entropy in 32-bit floats,
 /// operation by operation as the original does it.
-fn estimate(counts: &Counts, tokens: usize) -> u64 {
+fn estimate(counts: &Counts, tokens: usize, clamped: bool) -> u64 {
     let mut bits = 0f32;
     let share = 1.0 / tokens as f32;
     let add = |bits: &mut f32, share: f32, count: u32| {
         if count > 0 {
             let n = count as f32;
-            *bits += (-fast_log2(n * share)).clamp(1.0, 15.0) * n;
+            let each = -fast_log2(n * share);
+            *bits += if clamped { each.clamp(1.0, 15.0) } else { each } * n;
         }
     };
     for &count in &counts.literals[..END] {
@@ -289,6 +331,28 @@ fn estimate(counts: &Counts, tokens: usize) -> u64 {
         }
     }
     bits as u64 + extra
+}
+
+/// The estimated size in bits of literals, as older releases take it.
+fn literal_estimate(counts: &Counts, len: usize) -> u64 {
+    let share = 1.0 / len as f32;
+    let mut bits = 0f32;
+    for &count in counts.literals[..END].iter().filter(|&&count| count > 0) {
+        let n = count as f32;
+        bits += (-fast_log2(n * share)).max(1.0) * n;
+    }
+    (bits + 0.99) as u64
+}
+
+/// Counts each byte that does not occur once; the estimated bits of these.
+fn fill_literals(counts: &mut Counts, len: usize) -> u64 {
+    let each = (-fast_log2(1.0 / len as f32)).max(1.0);
+    let mut bits = 0f32;
+    for count in counts.literals[..END].iter_mut().filter(|count| **count == 0) {
+        *count = 1;
+        bits += each;
+    }
+    (bits + 0.99) as u64
 }
 
 /// A quadratic approximation of the binary logarithm.

@@ -109,9 +109,9 @@ fn the_encoders_of_image_tools() {
     let block = Some(1 << 20);
     let release = KlauspostRelease::V1_18_0;
     let cases = [
-        (Known::Go { release: GoRelease::V1_16, level: 6 }, 0, 0xff, 0),
-        (Known::Go { release: GoRelease::V1_16, level: 1 }, 4, 0xff, 0),
-        (Known::Go { release: GoRelease::V1_27, level: 9 }, 2, 0xff, 0),
+        (Known::Go { release: GoRelease::V1_16, level: 6, flush: false }, 0, 0xff, 0),
+        (Known::Go { release: GoRelease::V1_16, level: 1, flush: false }, 4, 0xff, 0),
+        (Known::Go { release: GoRelease::V1_27, level: 9, flush: false }, 2, 0xff, 0),
         (Known::Klauspost { release: KlauspostRelease::V1_15_11, level: 5, block }, 0, 0xff, 0x88),
         (Known::Klauspost { release, level: 4, block }, 0, 0xff, 0x88),
         (
