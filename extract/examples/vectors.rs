@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use dd_extract::encoding::stream::{GoRelease, Known, KlauspostRelease};
+use dd_extract::encoding::stream::{GoRelease, KlauspostRelease, Known};
 use dd_extract::encoding::zlib::ZlibParams;
 use dd_inspect::digest::Digest;
 
@@ -26,7 +26,9 @@ fn rows(table: &str) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for line in table.lines().filter(|line| !line.starts_with('#')) {
         let fields: Vec<&str> = line.split('\t').collect();
-        let [input, len, sha256, encoders] = fields[..] else { bail!("a row of other fields: {line}") };
+        let [input, len, sha256, encoders] = fields[..] else {
+            bail!("a row of other fields: {line}")
+        };
         for group in encoders.split(';') {
             let (variants, levels) = group.split_once(':').context("a group without levels")?;
             for variant in variants.split(',') {
@@ -47,7 +49,8 @@ fn rows(table: &str) -> Result<Vec<Row>> {
 
 /// What the encoder of a variant gives, if it is known here.
 fn encode(variant: &str, level: i8, text: &[u8]) -> Result<Option<Vec<u8>>> {
-    let pigz = |one_thread| Known::Pigz { level: level.cast_unsigned(), block: 128 << 10, one_thread };
+    let pigz =
+        |one_thread| Known::Pigz { level: level.cast_unsigned(), block: 128 << 10, one_thread };
     let (known, head) = match variant {
         "goa" => (Known::Go { release: GoRelease::V1_16, level, flush: false }, None),
         "gob" => (Known::Go { release: GoRelease::V1_27, level, flush: false }, None),
@@ -133,7 +136,14 @@ fn main() -> Result<ExitCode> {
         tally.0 += 1;
         tally.1 += u32::from(hit);
         if !hit {
-            println!("miss {}:{} {} {} wanted {}", row.variant, row.level, row.input, coded.len(), row.len);
+            println!(
+                "miss {}:{} {} {} wanted {}",
+                row.variant,
+                row.level,
+                row.input,
+                coded.len(),
+                row.len
+            );
         }
     }
     println!("| variant | level | rows | hits |\n|---|---|---|---|");

@@ -288,7 +288,7 @@ impl Workshop<'_> {
 }
 
 /// Raised when more encoders are known, so that files are looked at again.
-const ENCODINGS_VERSION: u32 = 2;
+const ENCODINGS_VERSION: u32 = 3;
 
 /// What the store remembers of a compressed file: the proof was made.
 #[derive(Debug, Serialize, Deserialize)]

@@ -64,6 +64,9 @@ mod tests {
         for encoding in [
             r#"{"encoding":"gzip","header":"","deflate":"zlib","level":6,"mem_level":8}"#,
             r#"{"encoding":"gzip-members","chunk":5}"#,
+            r#"{"encoding":"gzip","header":"","deflate":"pigz","level":6,"block":131072}"#,
+            r#"{"encoding":"gzip","header":"","deflate":"klauspost","release":"1.10.2","level":5}"#,
+            r#"{"encoding":"gzip-members","uses":["amended-1","go-1.16"]}"#,
             &format!(
                 r#"{{"encoding":"zstd","library":"{}","level":3}}"#,
                 dd_extract::encoding::zstd::library()

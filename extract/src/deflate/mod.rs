@@ -1,13 +1,14 @@
 //! DEFLATE encoders of other programs, reproduced bit for bit (RFC 1951).
 
-mod bits;
+pub(crate) mod bits;
 mod blocks;
 mod go_fast;
 mod go_lazy;
 mod huffman;
 mod klauspost;
+pub(crate) mod parse;
 mod pgzip;
-mod symbols;
+pub(crate) mod symbols;
 
 pub use blocks::{Blocks, PieceCoder};
 use go_fast::{Effort, GoFast};
@@ -115,7 +116,8 @@ mod tests {
     }
 
     fn pgzip(threads: usize, block: usize, text: &[u8]) -> Vec<u8> {
-        let (mut encoder, mut out) = (Piece { level: 5, class: Class::V1_15_11 }.blocks(block, threads), Vec::new());
+        let (mut encoder, mut out) =
+            (Piece { level: 5, class: Class::V1_15_11 }.blocks(block, threads), Vec::new());
         encoder.write(text, &mut out);
         encoder.finish(&mut out);
         out

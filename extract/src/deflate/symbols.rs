@@ -215,6 +215,17 @@ impl Codes {
         Self { literals, distances }
     }
 
+    /// The codes with these lengths.
+    pub(crate) fn of_lens(literals: &[u8], distances: &[u8]) -> Self {
+        let mut codes = Self { literals: Code::empty(), distances: Code::empty() };
+        codes.literals.lens.iter_mut().zip(literals).for_each(|(to, from)| *to = *from);
+        codes.distances.lens.iter_mut().zip(distances).for_each(|(to, from)| *to = *from);
+        Self {
+            literals: Code::canonical(codes.literals.lens),
+            distances: Code::canonical(codes.distances.lens),
+        }
+    }
+
     /// Bits of the symbols, without extra bits.
     pub(crate) fn cost(&self, counts: &Counts) -> u64 {
         self.literals.cost(&counts.literals) + self.distances.cost(&counts.distances)
@@ -223,23 +234,24 @@ impl Codes {
     /// Writes tokens.
     pub(crate) fn write(&self, tokens: &[Token], bits: &mut BitWriter) {
         for token in tokens {
-            match token.parts() {
-                None => self.put_literal(token.byte() as usize, bits),
-                Some((len, distance)) => {
-                    let symbol = length_symbol(len);
-                    self.put_literal(END + 1 + symbol, bits);
-                    let range = LENGTH_RANGES[symbol];
-                    bits.put(len as u32 - 3 - u32::from(range.base), u32::from(range.extra));
-                    let symbol = distance_symbol(distance);
-                    bits.put(
-                        u32::from(self.distances.bits[symbol]),
-                        u32::from(self.distances.lens[symbol]),
-                    );
-                    let range = DISTANCE_RANGES[symbol];
-                    bits.put(distance as u32 - 1 - u32::from(range.base), u32::from(range.extra));
-                }
-            }
+            self.put(*token, bits);
         }
+    }
+
+    /// Writes a token.
+    #[inline]
+    pub(crate) fn put(&self, token: Token, bits: &mut BitWriter) {
+        let Some((len, distance)) = token.parts() else {
+            return self.put_literal(token.byte() as usize, bits);
+        };
+        let symbol = length_symbol(len);
+        self.put_literal(END + 1 + symbol, bits);
+        let range = LENGTH_RANGES[symbol];
+        bits.put(len as u32 - 3 - u32::from(range.base), u32::from(range.extra));
+        let symbol = distance_symbol(distance);
+        bits.put(u32::from(self.distances.bits[symbol]), u32::from(self.distances.lens[symbol]));
+        let range = DISTANCE_RANGES[symbol];
+        bits.put(distance as u32 - 1 - u32::from(range.base), u32::from(range.extra));
     }
 
     /// Writes a literal, or the end of a block.
@@ -250,7 +262,7 @@ impl Codes {
 }
 
 const CODE_LENGTHS: usize = 19;
-const ORDER: [usize; CODE_LENGTHS] =
+pub(crate) const ORDER: [usize; CODE_LENGTHS] =
     [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
 
 /// The header of a dynamic block, ready to be written.
@@ -300,6 +312,11 @@ impl Header {
     /// Writes it, block type included, for a block that is not the last.
     pub(crate) fn write(&self, bits: &mut BitWriter) {
         bits.put(0b100, 3);
+        self.write_codes(bits);
+    }
+
+    /// Writes it without the three bits of the block's type.
+    pub(crate) fn write_codes(&self, bits: &mut BitWriter) {
         bits.put(self.literals as u32 - 257, 5);
         bits.put(self.distances as u32 - 1, 5);
         bits.put(self.code_lengths as u32 - 4, 4);

@@ -146,7 +146,8 @@ impl Task<'_> {
             let deflate = Deflate::Known(known);
             Encoding::Gzip { header: header.clone(), deflate, tail: Vec::new() }
         };
-        let known = self.known(&header, stream, plain.clone(), |known| {
+        let signs = self.signs(header.clone(), stream.clone(), self.plain.size())?;
+        let (known, _) = self.known(&signs, stream, plain.clone(), |known| {
             let encoding = encoding(known);
             let plain = plain.clone();
             let end = encodes_to(&encoding, io::empty(), self.plain, plain, self.compressed, 0)?;
@@ -176,7 +177,7 @@ impl Task<'_> {
             chunk = chunk.max(method.chunk());
             block = block.max(method.known().map_or(0, |known| known.block()));
             last = method.known().or(last);
-            uses.insert(method.feature());
+            uses.extend(method.features());
             script.write_all(&self.record(member, &method)?)?;
         }
         script.write_all(&[0])?;
@@ -202,7 +203,7 @@ impl Task<'_> {
             return Ok(None);
         }
         let tail = self.bytes(end, size)?;
-        let (deflate, chunks) = method.clone().into_parts();
+        let Some((deflate, chunks)) = method.clone().into_parts() else { return Ok(None) };
         let encoding = Encoding::Gzip { header, deflate, tail };
         let Some(chunks) = chunks else {
             return Ok(Some(Proven { encoding, corrections: Corrections::None }));

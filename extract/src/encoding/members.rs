@@ -8,14 +8,15 @@
 //! | header length + 1 | number; 0 instead ends the members, and all further bytes of the script are the file's last bytes |
 //! | header | as they are |
 //! | content length + 1 | number; 0: all that is left |
-//! | method | 1: 0 stored, 1 zlib, 2 preflate, 3 Go, 4 klauspost |
-//! | deflate stream | stored: its length (number) and its bytes; preflate: chunks ([`super::preflate`]); else the encoder's parameters: zlib's level and memLevel, Go's release (0: 1.16, 1: 1.27) and level, klauspost's release (0: 1.15.11, 1: 1.18.0, 2: 1.18.1) and level, 1 byte each (levels with a sign), and the length of pgzip's blocks (number, 0 without) |
+//! | method | 1: 0 stored, 1 zlib, 2 preflate, 3 Go, 4 klauspost, 5 pigz, 6 Go flushed before it is closed, 7 amended |
+//! | deflate stream | stored: its length (number) and its bytes; preflate: chunks ([`super::preflate`]); amended: an encoder's method and parameters, then its corrections ([`super::amended`]); else the encoder's parameters: zlib's level and memLevel, Go's release (0: 1.16, 1: 1.27) and level, klauspost's release (0: 1.15.11, 1: 1.18.0, 2: 1.18.1, 3: 1.10.2, 4: 1.12.2, 5: 1.12.3, 6: 1.14.0, 7: 1.14.3, 8: 1.15.0, 9: 1.15.10) and level, pigz's level and 1 for one thread, else 0, 1 byte each (levels with a sign), and for klauspost and pigz the length of blocks (number, 0 without) |
 //! | trailer | 1: 0 if it follows from the content, 1 if the next 8 bytes are it |
 
 use std::io::{self, Read, Write};
 
 use flate2::Crc;
 
+use super::amended::Amender;
 use super::gzip::{MAX_HEADER_LEN, trailer_of};
 use super::preflate::{MAX_CHUNK_CORRECTIONS, Recreator};
 use super::stream::{Known, Writer};
@@ -25,6 +26,8 @@ use super::{Encoder, varint};
 pub(super) const STORED: u8 = 0;
 /// The deflate stream follows from corrections.
 pub(super) const PREFLATE: u8 = 2;
+/// The deflate stream is nearly that of an encoder.
+pub(super) const AMENDED: u8 = 7;
 
 /// Writes a gzip file from its content.
 pub(super) struct GzipEncoder<W, R> {
@@ -50,6 +53,7 @@ struct Member {
 enum Method {
     Stored,
     Known(Writer),
+    Amended(Box<Amender>),
     Preflate { recreator: Recreator, chunk: Option<Chunk> },
 }
 
@@ -99,16 +103,25 @@ impl<W: Write, R: Read> GzipEncoder<W, R> {
                 let chunk = self.next_chunk(&mut recreator)?;
                 Method::Preflate { recreator, chunk }
             }
-            id => match Known::get(id, &mut self.script)? {
-                Some(known) if known.block() > self.max_block => {
-                    return Err(invalid("has blocks that are longer than they may be"));
-                }
-                Some(known) => Method::Known(known.writer().map_err(io::Error::other)?),
-                None => return Err(invalid(&format!("names an unknown method {id}"))),
-            },
+            AMENDED => {
+                let id = self.byte()?;
+                Method::Amended(Box::new(Amender::new(self.known(id)?)?))
+            }
+            id => Method::Known(self.known(id)?.writer().map_err(io::Error::other)?),
         };
         self.member = Some(Member { left, crc: Crc::new(), method });
         Ok(true)
+    }
+
+    /// Reads an encoder's parameters.
+    fn known(&mut self, id: u8) -> io::Result<Known> {
+        match Known::get(id, &mut self.script)? {
+            Some(known) if known.block() > self.max_block => {
+                Err(invalid("has blocks that are longer than they may be"))
+            }
+            Some(known) => Ok(known),
+            None => Err(invalid(&format!("names an unknown method {id}"))),
+        }
     }
 
     /// Reads the next chunk that needs content; chunks without content are written at once.
@@ -144,6 +157,12 @@ impl<W: Write, R: Read> GzipEncoder<W, R> {
                 self.coded.clear();
                 Ok(())
             }
+            Method::Amended(amender) => {
+                amender.write(plain, &mut self.script, &mut self.coded)?;
+                self.out.write_all(&self.coded)?;
+                self.coded.clear();
+                Ok(())
+            }
             Method::Preflate { recreator, chunk } => {
                 let mut rest = plain;
                 while !rest.is_empty() {
@@ -171,6 +190,11 @@ impl<W: Write, R: Read> GzipEncoder<W, R> {
             Method::Stored => {}
             Method::Known(writer) => {
                 writer.finish(&mut self.coded).map_err(io::Error::other)?;
+                self.out.write_all(&self.coded)?;
+                self.coded.clear();
+            }
+            Method::Amended(amender) => {
+                amender.finish(&mut self.script, &mut self.coded)?;
                 self.out.write_all(&self.coded)?;
                 self.coded.clear();
             }

@@ -4,13 +4,14 @@
 //! [`identify::identify`], which takes the first of these tiers that makes the very bytes again when it is run:
 //!
 //! 1. an encoder that is known: parameters only (zlib, Go, klauspost and pgzip in a gzip file; libzstd);
-//! 2. corrections to a prediction (preflate);
+//! 2. corrections to a prediction: to what a known encoder writes, or preflate's;
 //! 3. the bytes as they are.
 //!
 //! gzip framing (headers, several members, wrong check sums, bytes after the last member) is kept apart from the
 //! deflate streams inside. The same values serve layers and whole archive files. docs/package-format.md has them as a
 //! reader sees them; each new encoder gets a new id, and an id never changes its meaning.
 
+mod amended;
 pub mod decompress;
 pub mod gzip;
 #[cfg(feature = "identify")]
@@ -191,9 +192,11 @@ impl Encoding {
             Self::Identity {} | Self::Bytes {} => 64 << 10,
             Self::Gzip { deflate: Deflate::Known(known), .. } => known.memory(),
             Self::Gzip { .. } => preflate::memory(self.chunk()),
-            Self::GzipMembers { chunk, block, .. } => {
+            Self::GzipMembers { chunk, block, uses } => {
                 let corrected = if *chunk > 0 { preflate::memory(*chunk) } else { 0 };
-                corrected.max(stream::memory(*block))
+                let amends = uses.iter().any(|feature| feature == amended::ID);
+                let amended = if amends { amended::memory(*block) } else { 0 };
+                corrected.max(stream::memory(*block).saturating_add(amended))
             }
             Self::Zstd(params) => params.memory(),
         }
@@ -233,7 +236,7 @@ impl Encoding {
 /// The first encoder of an encoding that this program does not have, if its release or its `uses` say so.
 fn unknown_feature(value: &serde_json::Value) -> Option<String> {
     let mut known = stream::features();
-    known.push(preflate::ID.to_owned());
+    known.extend([preflate::ID, amended::ID].map(str::to_owned));
     let text = |field: &str| value.get(field)?.as_str();
     let release =
         text("deflate").zip(text("release")).map(|(id, release)| format!("{id}-{release}"));

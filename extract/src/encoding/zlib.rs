@@ -165,8 +165,9 @@ impl Deflater {
     fn pending_bits(&mut self) -> Result<c_int, Failure> {
         let mut bits = 0;
         // SAFETY: `stream` was made by `start`; no number of bytes is asked for, the number of bits is written to `bits`.
-        let code =
-            unsafe { deflatePending(self.stream.as_mut_ptr(), std::ptr::null_mut(), &raw mut bits) };
+        let code = unsafe {
+            deflatePending(self.stream.as_mut_ptr(), std::ptr::null_mut(), &raw mut bits)
+        };
         match code {
             sys::Z_OK => Ok(bits),
             _ => Err(failure!(Unexpected, "zlib tells no pending bits (code {code})")),

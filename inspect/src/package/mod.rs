@@ -37,6 +37,15 @@ pub fn features() -> Vec<String> {
         "klauspost-1.15.11",
         "klauspost-1.18.0",
         "klauspost-1.18.1",
+        "klauspost-1.10.2",
+        "klauspost-1.12.2",
+        "klauspost-1.12.3",
+        "klauspost-1.14.0",
+        "klauspost-1.14.3",
+        "klauspost-1.15.0",
+        "klauspost-1.15.10",
+        "pigz",
+        "amended-1",
         "preflate-0.7.6",
     ];
     others.into_iter().map(str::to_owned).chain([zstd]).collect()

@@ -28,7 +28,7 @@ pub enum Class {
     V1_15_0,
     /// klauspost/compress 1.15.10.
     V1_15_10,
-    /// klauspost/compress 1.15.11 to 1.17.11 (levels 7 to 9: from 1.15.15 on; before, those of 1.15.10).
+    /// klauspost/compress 1.15.11 to 1.17.11 (levels 7 to 9: from 1.15.15 on).
     V1_15_11,
     /// klauspost/compress 1.18.0.
     V1_18_0,

@@ -210,7 +210,10 @@ impl BlockWriter {
     pub(super) fn literals(&mut self, text: &[u8], sync: bool) {
         let mut counts = Counts::of_bytes(text);
         let storable = text.len() <= 65535;
-        if self.class.spares_trials() && storable && text.len() > 1024 && is_even(&counts, text.len())
+        if self.class.spares_trials()
+            && storable
+            && text.len() > 1024
+            && is_even(&counts, text.len())
         {
             return self.stored(text);
         }

@@ -1,56 +1,95 @@
 //! Finds how the deflate stream of one gzip member was made.
 
-use std::io::{self, Cursor};
+use std::io::{self, Cursor, Read};
 use std::ops::Range;
 
 use super::Task;
 use super::compare::{Compare, RangeReader, copy, encodes_to, settle};
+use crate::deflate::parse::{Event, Kind, Parser};
+use crate::deflate::symbols::{DISTANCES, LITERALS};
+use crate::encoding::amended::diff::diff;
 use crate::encoding::gzip::Member;
 use crate::encoding::preflate::Analysis;
-use crate::encoding::stream::{Known, Writer};
-use crate::encoding::{Deflate, Encoding, Preflate, members, script_header};
+use crate::encoding::stream::candidates::Signs;
+use crate::encoding::stream::{self, Known, Writer};
+use crate::encoding::{Deflate, Encoding, Preflate, amended, members, preflate, script_header};
 
 /// Shorter streams are not worth the head of their corrections.
 const MIN_ANALYSED_LEN: u64 = 64;
+
+/// Text by which encoders are compared that are all wrong.
+const SCORED_LEN: u64 = 200_000;
+/// The last bytes of a stream that tell something.
+const END_LEN: u64 = 16;
+/// Text in which a flush is looked for; in a stream of pgzip or pigz up to the longest block.
+const GO_SCANNED_LEN: u64 = 128 << 10;
 
 /// How a deflate stream was made.
 #[derive(Debug, Clone)]
 pub(super) enum Method {
     Known(Known),
-    Preflate { chunk: u64, chunks: Vec<u8> },
+    /// Corrections to what an encoder writes.
+    Amended {
+        known: Known,
+        script: Vec<u8>,
+    },
+    Preflate {
+        chunk: u64,
+        chunks: Vec<u8>,
+    },
 }
 
 impl Method {
+    /// Its encoder.
     pub(super) fn known(&self) -> Option<Known> {
         match self {
-            Self::Known(known) => Some(*known),
+            Self::Known(known) | Self::Amended { known, .. } => Some(*known),
             Self::Preflate { .. } => None,
         }
     }
 
-    /// What a reader must have for it.
-    pub(super) fn feature(&self) -> String {
+    /// Bytes of its corrections.
+    fn cost(&self) -> u64 {
         match self {
-            Self::Known(known) => known.feature(),
-            Self::Preflate { .. } => crate::encoding::preflate::ID.to_owned(),
+            Self::Known(_) => 0,
+            Self::Amended { script, .. } => script.len() as u64,
+            Self::Preflate { chunks, .. } => chunks.len() as u64,
+        }
+    }
+
+    /// What a reader must have for it.
+    pub(super) fn features(&self) -> Vec<String> {
+        match self {
+            Self::Known(known) => vec![known.feature()],
+            Self::Amended { known, .. } => vec![amended::ID.to_owned(), known.feature()],
+            Self::Preflate { .. } => vec![preflate::ID.to_owned()],
         }
     }
 
     pub(super) fn chunk(&self) -> u64 {
         match self {
-            Self::Known(_) => 0,
             Self::Preflate { chunk, .. } => *chunk,
+            _ => 0,
         }
     }
 
-    pub(super) fn into_parts(self) -> (Deflate, Option<Vec<u8>>) {
+    /// As the only member of a file has it; none if only a script says it.
+    pub(super) fn into_parts(self) -> Option<(Deflate, Option<Vec<u8>>)> {
         match self {
-            Self::Known(known) => (Deflate::Known(known), None),
+            Self::Known(known) => Some((Deflate::Known(known), None)),
+            Self::Amended { .. } => None,
             Self::Preflate { chunk, chunks } => {
-                (Deflate::Preflate(Preflate::V0_7_6 { chunk }), Some(chunks))
+                Some((Deflate::Preflate(Preflate::V0_7_6 { chunk }), Some(chunks)))
             }
         }
     }
+}
+
+/// A stream that corrections are for.
+struct Corrected<'a> {
+    member: &'a Member,
+    signs: &'a Signs,
+    limit: u64,
 }
 
 impl Task<'_> {
@@ -66,45 +105,138 @@ impl Task<'_> {
             return Ok(Some(Method::Known(known)));
         }
         let header = self.bytes(member.header.start, member.header.end)?;
-        let deflate = member.deflate.clone();
-        let known = self.known(&header, deflate, member.plain.clone(), |known| {
-            self.proves(member, &Method::Known(known))
-        })?;
-        if known.is_some() {
-            return Ok(known.map(Method::Known));
-        }
+        let (deflate, plain) = (member.deflate.clone(), member.plain.clone());
+        let signs = self.signs(header, deflate.clone(), plain.end - plain.start)?;
+        let proves = |known| self.proves(member, &Method::Known(known));
+        let nearly = match self.known(&signs, deflate, plain, proves)? {
+            (Some(known), _) => return Ok(Some(Method::Known(known))),
+            (None, nearly) => nearly.or(likely),
+        };
         let len = member.deflate.end - member.deflate.start;
         if len < MIN_ANALYSED_LEN {
             return Ok(None);
         }
-        let stream = RangeReader::new(self.compressed, member.deflate.clone());
         let limit = (len / 10 * 9).min(self.max_corrections);
-        let Some(Analysis { chunks, chunk_plain: chunk }) = Analysis::of(stream, limit)? else {
-            return Ok(None);
-        };
-        let method = Method::Preflate { chunk, chunks };
-        Ok(self.proves(member, &method)?.then_some(method))
+        let corrected = Corrected { member, signs: &signs, limit };
+        let amended = self.amended(&corrected, nearly)?;
+        let cost = amended.as_ref().map_or(u64::MAX, Method::cost);
+        // preflate knows zlib's kind; it takes long, and for klauspost's kind it gives up late.
+        let good = if signs.is_klauspost() || signs.is_go() { len / 20 } else { len / 1000 };
+        let other = if cost > good { self.preflate(&corrected, cost)? } else { None };
+        let best = other.or(amended);
+        match best {
+            Some(method) if self.proves(member, &method)? => Ok(Some(method)),
+            _ => Ok(None),
+        }
     }
 
-    /// The first known encoder whose stream begins like this one, and which `proves` takes.
-    pub(super) fn known(
+    /// Corrections to what a known encoder writes: one that fits the beginning, else the one that is nearest there.
+    fn amended(
         &self,
-        header: &[u8],
-        deflate: Range<u64>,
-        plain: Range<u64>,
-        mut proves: impl FnMut(Known) -> io::Result<bool>,
-    ) -> io::Result<Option<Known>> {
-        for candidate in Known::candidates(header) {
-            if !self.fits(candidate, deflate.clone(), plain.clone())? {
-                continue;
-            }
-            for known in candidate.variants() {
-                if proves(known)? {
-                    return Ok(Some(known));
+        corrected: &Corrected<'_>,
+        nearly: Option<Known>,
+    ) -> io::Result<Option<Method>> {
+        let diff = |known: Known, limit, stop| {
+            let Member { deflate, plain, .. } = corrected.member;
+            let stream = RangeReader::new(self.compressed, deflate.clone());
+            diff(stream, self.plain, plain.clone(), known, limit, stop)
+        };
+        let mut best = nearly;
+        if best.is_none() {
+            let mut least = usize::MAX;
+            let mut seen = Vec::new();
+            for known in Known::candidates(corrected.signs) {
+                let kind = known.kind();
+                if seen.contains(&kind) {
+                    continue;
+                }
+                seen.push(kind);
+                if let Some(script) = diff(known, corrected.limit, SCORED_LEN)?
+                    && script.len() < least
+                {
+                    (best, least) = (Some(known), script.len());
                 }
             }
         }
-        Ok(None)
+        let Some(known) = best else { return Ok(None) };
+        let script = diff(known, corrected.limit, u64::MAX)?;
+        Ok(script.map(|script| Method::Amended { known, script }))
+    }
+
+    /// Corrections to what preflate predicts, if they are fewer than `cost` bytes.
+    fn preflate(&self, corrected: &Corrected<'_>, cost: u64) -> io::Result<Option<Method>> {
+        let stream = RangeReader::new(self.compressed, corrected.member.deflate.clone());
+        let analysis = Analysis::of(stream, corrected.limit.min(cost))?;
+        Ok(analysis
+            .map(|Analysis { chunks, chunk_plain: chunk }| Method::Preflate { chunk, chunks }))
+    }
+
+    /// What a member tells at a look.
+    pub(super) fn signs(
+        &self,
+        header: Vec<u8>,
+        deflate: Range<u64>,
+        plain_len: u64,
+    ) -> io::Result<Signs> {
+        let end =
+            self.bytes(deflate.end.saturating_sub(END_LEN).max(deflate.start), deflate.end)?;
+        let mut signs = Signs { header, end, plain_len, ..Signs::default() };
+        let scanned = if signs.is_go() { GO_SCANNED_LEN } else { stream::MAX_BLOCK };
+        let mut reader = RangeReader::new(self.compressed, deflate);
+        let (mut parser, mut position, mut empty) = (Parser::default(), 0, false);
+        let mut piece = vec![0; 32 << 10];
+        while position <= scanned {
+            match parser.next() {
+                Err(_) | Ok(Some(Event::Done)) => break,
+                Ok(Some(Event::Token(token))) => {
+                    position += token.parts().map_or(1, |(len, _)| len as u64);
+                    empty = false;
+                }
+                Ok(Some(Event::Stored(len))) => {
+                    position += len as u64;
+                    empty &= len == 0;
+                }
+                Ok(Some(Event::Block(head))) => {
+                    empty = !head.last;
+                    if let (None, Kind::Dynamic(codes)) = (signs.full_header, &head.kind) {
+                        let declared = (codes.literals.len(), codes.distances.len());
+                        signs.full_header = Some(declared == (LITERALS, DISTANCES));
+                    }
+                }
+                Ok(Some(Event::End)) if empty => {
+                    signs.flushed_at = Some(position);
+                    break;
+                }
+                Ok(Some(Event::End)) => {}
+                Ok(None) => match reader.read(&mut piece)? {
+                    0 => parser.end(),
+                    n => parser.feed(&piece[..n]),
+                },
+            }
+        }
+        Ok(signs)
+    }
+
+    /// The first known encoder whose stream begins like this one, and which `proves` takes; else the first one whose stream
+    /// begins like it.
+    pub(super) fn known(
+        &self,
+        signs: &Signs,
+        deflate: Range<u64>,
+        plain: Range<u64>,
+        mut proves: impl FnMut(Known) -> io::Result<bool>,
+    ) -> io::Result<(Option<Known>, Option<Known>)> {
+        let mut nearly = None;
+        for known in Known::candidates(signs) {
+            if !self.fits(known, deflate.clone(), plain.clone())? {
+                continue;
+            }
+            if proves(known)? {
+                return Ok((Some(known), None));
+            }
+            nearly = nearly.or(Some(known));
+        }
+        Ok((None, nearly))
     }
 
     /// Whether an encoder's stream of the first content begins like this one.
@@ -143,6 +275,11 @@ impl Task<'_> {
         let mut record = script_header(&header, Some(member.plain.end - member.plain.start));
         match method {
             Method::Known(known) => known.put(&mut record),
+            Method::Amended { known, script } => {
+                record.push(members::AMENDED);
+                known.put(&mut record);
+                record.extend_from_slice(script);
+            }
             Method::Preflate { chunks, .. } => {
                 record.push(members::PREFLATE);
                 record.extend_from_slice(chunks);

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::encoding::Preflate;
 use crate::encoding::decompress::{Decompressor, Limits, sniff};
+use crate::encoding::stream::candidates::Signs;
 use crate::encoding::stream::{GoRelease, KlauspostRelease, Known};
 use crate::encoding::zlib::{Deflater, ZlibParams};
 
@@ -150,6 +151,148 @@ fn the_encoders_of_image_tools() {
     }
 }
 
+/// A gzip file of one member as Go's programs and klauspost's write its header.
+fn member_around(stream: &[u8], plain: &[u8], klauspost: bool) -> Vec<u8> {
+    let mtime = if klauspost { [0, 9, 0x6e, 0x88] } else { [0; 4] };
+    let mut crc = flate2::Crc::new();
+    crc.update(plain);
+    let trailer = super::super::gzip::trailer_of(&crc);
+    [&[0x1f, 0x8b, 8, 0][..], &mtime, &[0, 0xff], stream, &trailer].concat()
+}
+
+fn amended(by: &str) -> Vec<String> {
+    vec!["amended-1".to_owned(), by.to_owned()]
+}
+
+#[test]
+fn a_flush_within_costs_next_to_nothing() {
+    let plain = text(700_000);
+    for level in [1, 2, 6, 9] {
+        let (mut encoder, mut stream) = (crate::deflate::Go::new(level), Vec::new());
+        encoder.write(&plain[..345_678], &mut stream);
+        encoder.flush(&mut stream);
+        encoder.write(&plain[345_678..], &mut stream);
+        encoder.finish(&mut stream);
+        let file = member_around(&stream, &plain, false);
+        let (encoding, corrections) = round_trip(&file, 50_000);
+        assert_eq!(encoding.features(), amended("go-1.16"), "{level}");
+        assert!(corrections < 2000, "{level}: {corrections} of {}", file.len());
+    }
+}
+
+#[test]
+fn an_encoder_that_is_nearly_known_needs_few_corrections() {
+    let plain = text(900_000);
+    let class = crate::deflate::Class::V1_18_2;
+    let (mut encoder, mut stream) = (crate::deflate::Klauspost::new(5, class), Vec::new());
+    encoder.write(&plain[..400_001], &mut stream);
+    encoder.flush(&mut stream);
+    encoder.write(&plain[400_001..], &mut stream);
+    encoder.finish(&mut stream);
+    let file = member_around(&stream, &plain, true);
+    let (encoding, corrections) = round_trip(&file, 1 << 20);
+    assert_eq!(encoding.features(), amended("klauspost-1.18.1"));
+    assert!(corrections < file.len() / 50, "{corrections} of {}", file.len());
+}
+
+#[test]
+fn blocks_of_pgzip_that_another_level_wrote_are_corrected() {
+    let plain = text(1_000_000);
+    let block = 256 << 10;
+    let mut stream = Vec::new();
+    let known =
+        |level| Known::Klauspost { release: KlauspostRelease::V1_15_11, level, block: Some(block) };
+    // Each block ends at a whole byte, with the mark of a flush.
+    let marks = |stream: &[u8]| {
+        let marks = stream.windows(4).enumerate().filter(|(_, w)| *w == [0, 0, 0xff, 0xff]);
+        marks.map(|(at, _)| at + 4).collect::<Vec<_>>()
+    };
+    let (five, six) = (known(5).encode(&plain).unwrap(), known(6).encode(&plain).unwrap());
+    let (fives, sixes) = (marks(&five), marks(&six));
+    assert_eq!((fives.len(), sixes.len()), (4, 4));
+    stream.extend_from_slice(&five[..fives[1]]);
+    stream.extend_from_slice(&six[sixes[1]..sixes[2]]);
+    stream.extend_from_slice(&five[fives[2]..]);
+    let file = member_around(&stream, &plain, true);
+    let (encoding, corrections) = round_trip(&file, 100_000);
+    assert_eq!(encoding.features(), amended("klauspost-1.15.11"));
+    assert!(corrections < file.len() / 4, "{corrections} of {}", file.len());
+}
+
+#[test]
+fn pigz_with_one_thread_and_several() {
+    let plain = text(600_000);
+    for block in [128 << 10, 1 << 15, 200_000] {
+        for one_thread in [false, true] {
+            let known = Known::Pigz { level: 6, block, one_thread };
+            let mut file = member_around(&known.encode(&plain).unwrap(), &plain, false);
+            file[9] = 3;
+            let (encoding, corrections) = round_trip(&file, 33_333);
+            let Encoding::Gzip { deflate: Deflate::Known(found), .. } = &encoding else {
+                panic!("{known}: {encoding}")
+            };
+            // Where the two write the same, it may be either.
+            assert!(matches!(found, Known::Pigz { level: 6, block: b, .. } if *b == block));
+            assert_eq!(corrections, 0);
+        }
+    }
+}
+
+#[test]
+fn estargz_is_members_by_one_encoder() {
+    let plain = text(400_000);
+    let mut file = Vec::new();
+    for release in [GoRelease::V1_16, GoRelease::V1_27] {
+        file.clear();
+        for piece in plain.chunks(9_999) {
+            let known = Known::Go { release, level: 9, flush: true };
+            let mut member = member_around(&known.encode(piece).unwrap(), piece, false);
+            member[8] = 2;
+            file.extend(member);
+        }
+        // The footer: the place of the table of contents in the header, and no content.
+        file.extend([0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 0xff, 26, 0, b'S', b'G', 22, 0]);
+        file.extend(b"0000000000012345STARGZ");
+        file.extend([1, 0, 0, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0]);
+        let (encoding, corrections) = round_trip(&file, 100_000);
+        assert!(!encoding.features().contains(&"amended-1".to_owned()), "{encoding}");
+        assert!(corrections < 41 * 25 + 80, "{corrections}");
+    }
+}
+
+#[test]
+fn hostile_amendments_fail() {
+    let run = |script: &[u8]| {
+        let mut whole = vec![1, 0, members::AMENDED];
+        Known::Zlib(ZlibParams { level: 6, mem_level: 8 }).put(&mut whole);
+        whole.extend_from_slice(script);
+        whole.extend([0, 0]);
+        let encoding = Encoding::GzipMembers { chunk: 0, block: 0, uses: amended("zlib") };
+        let mut encoder = encoding.encoder(Vec::new(), whole.leak() as &[u8])?;
+        encoder.write_all(&b"some text and some text".repeat(30))?;
+        encoder.finish()
+    };
+    let many = [0xff; 9];
+    let cases: [&[u8]; 12] = [
+        &[],
+        &[1, 3],
+        &[1, 0xff, 0xff, 0xff, 0x7f],
+        &[2, 3],
+        &[4, 3, 1],
+        &[4, 3, 2, 0xff, 0xff, 3],
+        &[4, 3, 0xff, 0xff, 3, 1],
+        &[4, 2, 2, 2, 2, 2, 2],
+        &[6, 0xff, 0xff, 3],
+        &[6, 17, 0, 0, 0],
+        &[0x40],
+        &many,
+    ];
+    for script in cases {
+        assert!(run(script).is_err(), "{script:?}");
+    }
+    assert!(run(&[0, 1]).is_ok(), "all as predicted");
+}
+
 #[test]
 fn small_and_empty_contents() {
     for plain in [&b""[..], b"a", b"abc", &[0; 5000]] {
@@ -234,7 +377,10 @@ fn a_level_that_differs_late_is_not_taken() {
     let scratch_dir = Path::new("/nowhere");
     let task = Task { compressed, plain: file_as(&plain), scratch_dir, max_corrections: 0 };
     let likely = Known::Zlib(ZlibParams { level: 1, mem_level: 8 });
-    assert_eq!(Known::candidates(&file[..10])[0], likely);
+    assert_eq!(
+        Known::candidates(&Signs { header: file[..10].to_vec(), ..Signs::default() })[0],
+        likely
+    );
     assert!(task.fits(likely, 10..file.len() as u64 - 8, 0..plain.len() as u64).unwrap());
     let (encoding, _) = round_trip(&file, 100_000);
     let expected = Deflate::Known(Known::Zlib(ZlibParams { level: 3, mem_level: 8 }));
@@ -389,6 +535,16 @@ proptest! {
         }
         file.extend(tail);
         round_trip(&file, piece);
+    }
+
+    #[test]
+    fn noise_in_amendments_is_an_error_or_other_bytes(noise in prop::collection::vec(prop_oneof![0u8..12, any::<u8>()], 0..300)) {
+        let mut script = vec![1, 0, members::AMENDED, 1, 6, 8];
+        script.extend(noise);
+        let encoding = Encoding::GzipMembers { chunk: 0, block: 0, uses: vec![] };
+        let script: &[u8] = script.leak();
+        let mut encoder = encoding.encoder(Vec::new(), script).unwrap();
+        let _ = encoder.write_all(&text(5000)).and_then(|()| encoder.finish().map(drop));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Deflate streams (RFC 1951): which encoder writes one, with what parameters.
 
 #[cfg(feature = "identify")]
-mod candidates;
+pub(super) mod candidates;
 mod releases;
 
 use std::fmt;
@@ -15,8 +15,8 @@ use super::pigz::Pigz;
 use super::varint;
 use super::zlib::{self, Deflater, ZlibParams};
 use crate::deflate::{Blocks, Class, Go, Klauspost, Piece};
-use releases::{name, place};
 pub use releases::{GoRelease, KlauspostRelease};
+use releases::{name, place};
 
 /// The longest block of pgzip and pigz that is taken; it decides the memory that encoding takes.
 pub const MAX_BLOCK: u64 = 4 << 20;
@@ -134,11 +134,11 @@ impl Known {
             Self::Go { release: GoRelease::V1_27, level, flush } if known(level) => {
                 Ok(Writer::Klauspost(Box::new(Klauspost::new(level, Class::Go1_27)), flush))
             }
-            Self::Klauspost { release, level, block: None } if known(level) => {
+            Self::Klauspost { release, level, block: None } if release.has(level) => {
                 Ok(Writer::Klauspost(Box::new(Klauspost::new(level, release.class())), false))
             }
             Self::Klauspost { release, level, block: Some(block) }
-                if known(level) && (1..=MAX_BLOCK).contains(&block) =>
+                if release.has(level) && (1..=MAX_BLOCK).contains(&block) =>
             {
                 let piece = Piece { level, class: release.class() };
                 Ok(Writer::Pgzip(piece.blocks(block as usize, threads(block))))
@@ -297,7 +297,7 @@ mod tests {
 
     #[test]
     fn scripts_give_the_parameters_back() {
-        let mut all = Known::candidates(&[]);
+        let mut all = Known::candidates(&candidates::Signs::default());
         all.push(Known::Pigz { level: 6, block: 1 << 17, one_thread: false });
         all.push(Known::Pigz { level: 9, block: 1 << 15, one_thread: true });
         all.push(Known::Go { release: GoRelease::V1_16, level: 9, flush: true });

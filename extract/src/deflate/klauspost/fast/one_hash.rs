@@ -11,11 +11,7 @@ impl Search {
     }
 
     /// The next match of levels 1 and 2, and the position after the last one that was probed.
-    fn probe_pairs(
-        &mut self,
-        mut next: usize,
-        emitted: usize,
-    ) -> Option<(Match, usize)> {
+    fn probe_pairs(&mut self, mut next: usize, emitted: usize) -> Option<(Match, usize)> {
         let limit = self.limit();
         let mut cv = self.history.load64(next);
         loop {
