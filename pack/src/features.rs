@@ -14,7 +14,8 @@ const fn last_id(registry: Registry) -> u64 {
     match registry {
         Registry::Op => 7,
         Registry::Model => 1,
-        Registry::Generator | Registry::Coder => 2,
+        Registry::Generator => 2,
+        Registry::Coder => 5,
         Registry::Stream => 10,
         Registry::Encoding => 1,
         Registry::Opening => 0,

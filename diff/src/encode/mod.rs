@@ -74,6 +74,7 @@ pub fn encode(
 
     let writer_options = WriterOptions {
         level: options.zstd_level(),
+        coders: options.coders(),
         window_log: 23,
         encoders: Arc::new(Encodings),
         spool_dir: spool_dir.to_owned(),

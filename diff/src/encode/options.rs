@@ -1,6 +1,7 @@
 //! What the user chooses, and what follows from it.
 
 use crate::matching::Effort;
+use crate::program::Coders;
 
 /// How a layer is encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +41,14 @@ impl Options {
 
     pub(super) fn zstd_level(&self) -> i32 {
         self.row().0
+    }
+
+    pub(super) fn coders(&self) -> Coders {
+        match self.level {
+            ..=3 => Coders::Quick,
+            4..=8 => Coders::Usual,
+            _ => Coders::Most,
+        }
     }
 
     pub(super) fn effort(&self) -> Effort {

@@ -183,7 +183,7 @@ impl Head {
                     matches!(id, ids::generator::ZEROS | ids::generator::DIGEST_HEX)
                         || tools.generators.knows(id)
                 }
-                Registry::Coder => id <= ids::coder::SPARSE,
+                Registry::Coder => id <= ids::coder::BYTES,
                 Registry::Stream => id <= ids::stream::EXACT,
                 Registry::Encoding => {
                     id == ids::encoding::DIGEST || tools.encoders.memory(id).is_some()

@@ -101,6 +101,12 @@ pub mod coder {
     pub const ZSTD: u64 = 1;
     /// Runs of zeros and the bytes between them, each a zstd frame.
     pub const SPARSE: u64 = 2;
+    /// LZMA2 with a preset dictionary.
+    pub const LZMA: u64 = 3;
+    /// Corrections by context mixing.
+    pub const CORRECTIONS: u64 = 4;
+    /// Bytes by context mixing.
+    pub const BYTES: u64 = 5;
 }
 
 /// Kinds of streams (registry 4).

@@ -3,12 +3,17 @@
 use dd_inspect::failure;
 use dd_inspect::failure::Failure;
 
+use super::coder::{BYTES_MEMORY, CORRECTIONS_MEMORY, LZMA_CONTEXT};
+use super::ids::coder;
+
 /// Work of one op beside its bytes.
 pub(crate) const WORK_OP: u64 = 64;
 /// Work of one piece from columns beside its bytes: what it reads of the sources.
 pub(crate) const WORK_GENERATE: u64 = 8192;
 /// Memory of one range that is being opened.
 pub(crate) const OPENING: u64 = 64 << 10;
+/// Work of a raw byte that is coded by mixing, beside what is counted for it otherwise.
+const WORK_MIXED: u64 = 7;
 /// Memory of one frame of zstd beside its window.
 const ZSTD_CONTEXT: u64 = 512 << 10;
 /// Memory of one declared kept object beside its bytes.
@@ -90,13 +95,24 @@ pub(crate) fn tables(kept: u64, slots: u64) -> u64 {
 
 /// The memory that a stream of a slice counts as while it can be continued.
 pub(crate) fn stream(coder: u64, window_log: u8, dictionary_len: u64) -> u64 {
-    use super::ids::coder::{SPARSE, ZSTD};
-    let frames = match coder {
-        ZSTD => 1,
-        SPARSE => 2,
+    let window = 1u64 << window_log.min(63);
+    let own = match coder {
+        coder::ZSTD => ZSTD_CONTEXT + window,
+        coder::SPARSE => 2 * (ZSTD_CONTEXT + window),
+        coder::LZMA => LZMA_CONTEXT + window,
+        coder::CORRECTIONS => CORRECTIONS_MEMORY,
+        coder::BYTES => BYTES_MEMORY,
         _ => 0,
     };
-    frames * (ZSTD_CONTEXT + (1 << window_log.min(63))) + dictionary_len
+    own + dictionary_len
+}
+
+/// The work of decoding so many raw bytes, beside what ops give.
+pub(crate) fn decoding(coder: u64, raw_len: u64) -> u64 {
+    match coder {
+        coder::CORRECTIONS | coder::BYTES => raw_len.saturating_mul(WORK_MIXED),
+        _ => 0,
+    }
 }
 
 /// The work that a payload may declare: 32 times the bytes of base layers and output, and 256 MiB.

@@ -16,6 +16,7 @@ pub mod limits;
 mod meter;
 pub mod op;
 mod predict;
+mod stream;
 mod streams;
 #[cfg(all(test, feature = "encode"))]
 #[allow(clippy::unwrap_used)]
@@ -36,4 +37,4 @@ pub use limits::Limits;
 pub use op::{Literal, Op};
 pub use streams::Range;
 #[cfg(feature = "encode")]
-pub use writer::{Owner, PayloadSummary, PayloadWriter, WriterOptions};
+pub use writer::{Coders, Owner, PayloadSummary, PayloadWriter, WriterOptions};

@@ -1,17 +1,15 @@
-//! Streams of a unit or a slice: their records, and reading what they hold.
+//! Records of streams: what a unit or a slice says of each before its coded bytes.
 
 use std::io::Read;
 use std::ops::RangeInclusive;
 
-use dd_inspect::failure;
 use dd_inspect::failure::Failure;
 
-use super::coder::{FrameReader, SparsePiece, damaged};
 use super::head::Head;
 use super::hooks::Source;
-use super::ids::{Registry, coder};
+use super::ids::{Registry, coder, stream};
 use super::input::{Input, out_of_range};
-use super::limits::{DICTIONARY_LEN, SPARSE_LEN, WINDOW_LOG};
+use super::limits::{DICTIONARY_LEN, WINDOW_LOG};
 use super::{meter, varint};
 
 /// A range of a source.
@@ -72,13 +70,16 @@ impl Record {
         if stored && (record.continued || record.raw_len != record.coded_len) {
             return Err(out_of_range("the length of a stored stream"));
         }
-        if !stored && !record.continued {
+        if record.coder == coder::CORRECTIONS && kind != stream::CORRECTIONS {
+            return Err(out_of_range("the coder of a stream"));
+        }
+        if has_window(record.coder) && !record.continued {
             record.window_log = input.byte()?;
             if !(10..=WINDOW_LOG).contains(&record.window_log) {
                 return Err(out_of_range("the window of a stream"));
             }
         }
-        if record.coder == coder::ZSTD && !record.continued {
+        if has_dictionary(record.coder) && !record.continued {
             record.dictionary = parse_dictionary(input)?;
         }
         Ok(record)
@@ -102,10 +103,10 @@ impl Record {
         for value in [self.kind, coder, self.raw_len, self.coded_len] {
             varint::put(out, value);
         }
-        if self.coder != coder::STORED && !self.continued {
+        if has_window(self.coder) && !self.continued {
             out.push(self.window_log);
         }
-        if self.coder == coder::ZSTD && !self.continued {
+        if has_dictionary(self.coder) && !self.continued {
             varint::put(out, self.dictionary.len() as u64);
             for range in &self.dictionary {
                 for value in [range.source.number(), range.offset, range.len] {
@@ -114,6 +115,16 @@ impl Record {
             }
         }
     }
+}
+
+/// Whether a fresh stream of a coder says how large its window is.
+fn has_window(coder: u64) -> bool {
+    matches!(coder, coder::ZSTD | coder::SPARSE | coder::LZMA)
+}
+
+/// Whether a fresh stream of a coder has a dictionary.
+fn has_dictionary(coder: u64) -> bool {
+    matches!(coder, coder::ZSTD | coder::LZMA)
 }
 
 fn parse_dictionary<R: Read>(input: &mut Input<R>) -> Result<Vec<Range>, Failure> {
@@ -128,155 +139,4 @@ fn parse_dictionary<R: Read>(input: &mut Input<R>) -> Result<Vec<Range>, Failure
         ranges.push(Range { source, offset, len });
     }
     Ok(ranges)
-}
-
-/// A stream being read, piece by piece.
-pub(crate) struct Stream {
-    coder: u64,
-    frames: Vec<FrameReader>,
-    /// What this slice holds.
-    coded: Vec<u8>,
-    at: usize,
-    raw_left: u64,
-    sparse: SparsePiece,
-    /// Memory that it counts as while it can be continued.
-    pub(crate) held: u64,
-}
-
-impl Stream {
-    /// A fresh stream, without content yet; `dictionary` with the zero byte before it.
-    pub(crate) fn fresh(record: &Record, dictionary: &[u8]) -> Result<Self, Failure> {
-        let count = match record.coder {
-            coder::ZSTD => 1,
-            coder::SPARSE => 2,
-            _ => 0,
-        };
-        let frame = |_| FrameReader::new(record.window_log, dictionary);
-        Ok(Self {
-            coder: record.coder,
-            frames: (0..count).map(frame).collect::<Result<_, _>>()?,
-            coded: Vec::new(),
-            at: 0,
-            raw_left: 0,
-            sparse: SparsePiece::default(),
-            held: record.memory(),
-        })
-    }
-
-    /// Whether a record continues this stream.
-    pub(crate) fn is_continued_by(&self, record: &Record) -> bool {
-        self.coder == record.coder
-    }
-
-    /// Takes the coded bytes of a slice; returns how much memory they count as once taken apart.
-    pub(crate) fn begin(&mut self, coded: Vec<u8>, raw_len: u64) -> Result<u64, Failure> {
-        (self.coded, self.at, self.raw_left) = (coded, 0, raw_len);
-        if self.coder != coder::SPARSE {
-            return Ok(0);
-        }
-        let runs_len = self.integer()?;
-        let values_len = self.integer()?;
-        let coded_len = usize::try_from(self.integer()?).map_err(|_| damaged())?;
-        if runs_len.saturating_add(values_len) > SPARSE_LEN {
-            return Err(out_of_range("the length of a sparse stream"));
-        }
-        let (runs_coded, values_coded) = self
-            .coded
-            .get(self.at..)
-            .and_then(|rest| rest.split_at_checked(coded_len))
-            .ok_or_else(damaged)?;
-        let [runs_frame, values_frame] = &mut self.frames[..] else { return Err(damaged()) };
-        let runs = whole(runs_frame, runs_coded, runs_len)?;
-        let values = whole(values_frame, values_coded, values_len)?;
-        self.sparse = SparsePiece::new(runs, values, raw_len)?;
-        self.coded = Vec::new();
-        self.at = 0;
-        Ok(runs_len + values_len)
-    }
-
-    fn integer(&mut self) -> Result<u64, Failure> {
-        let value = varint::take(|| {
-            let byte = self.coded.get(self.at).copied().ok_or_else(damaged)?;
-            self.at += 1;
-            Ok(byte)
-        })?;
-        value.ok_or_else(damaged)
-    }
-
-    fn take(&mut self, len: usize) -> Result<(), Failure> {
-        self.raw_left = self.raw_left.checked_sub(len as u64).ok_or_else(ends_early)?;
-        Ok(())
-    }
-
-    /// Fills `buf` with the next raw bytes.
-    pub(crate) fn fill(&mut self, buf: &mut [u8]) -> Result<(), Failure> {
-        self.take(buf.len())?;
-        match self.coder {
-            coder::ZSTD => {
-                let frame = self.frames.first_mut().ok_or_else(damaged)?;
-                frame.pull(&self.coded, &mut self.at, buf)
-            }
-            coder::SPARSE => {
-                buf.fill(0);
-                self.sparse.add_to(buf)
-            }
-            _ => {
-                let end = self.at.saturating_add(buf.len());
-                buf.copy_from_slice(self.coded.get(self.at..end).ok_or_else(ends_early)?);
-                self.at = end;
-                Ok(())
-            }
-        }
-    }
-
-    /// Turns predicted bytes into the wanted ones, taking as many raw bytes.
-    ///
-    /// `classes` says of each byte how it was predicted; empty stands for class 0 everywhere. Each call
-    /// begins a whole number of blocks ([`super::limits::BLOCK_LEN`]) after the first byte of its EDIT.
-    pub(crate) fn correct(
-        &mut self,
-        buf: &mut [u8],
-        classes: &[u8],
-        spare: &mut Vec<u8>,
-    ) -> Result<(), Failure> {
-        debug_assert!(classes.is_empty() || classes.len() == buf.len());
-        if self.coder == coder::SPARSE {
-            self.take(buf.len())?;
-            return self.sparse.add_to(buf);
-        }
-        spare.resize(buf.len(), 0);
-        self.fill(spare)?;
-        for (byte, correction) in buf.iter_mut().zip(spare.iter()) {
-            *byte = byte.wrapping_add(*correction);
-        }
-        Ok(())
-    }
-
-    /// Checks that the piece was read whole, and forgets its coded bytes.
-    pub(crate) fn finish(&mut self) -> Result<(), Failure> {
-        if self.raw_left > 0 {
-            return Err(failure!(
-                PackageCorrupt,
-                "a stream of the delta holds more than its ops take"
-            ));
-        }
-        if let (coder::ZSTD, Some(frame)) = (self.coder, self.frames.first_mut()) {
-            frame.finish_piece(&self.coded, self.at)?;
-        }
-        self.coded = Vec::new();
-        self.at = 0;
-        self.sparse = SparsePiece::default();
-        Ok(())
-    }
-}
-
-fn whole(frame: &mut FrameReader, coded: &[u8], len: u64) -> Result<Vec<u8>, Failure> {
-    let (mut out, mut at) = (vec![0; len as usize], 0);
-    frame.pull(coded, &mut at, &mut out)?;
-    frame.finish_piece(coded, at)?;
-    Ok(out)
-}
-
-fn ends_early() -> Failure {
-    failure!(PackageCorrupt, "a stream of the delta holds less than its ops take")
 }

@@ -1,11 +1,23 @@
 //! Coders: how the raw bytes of a stream become coded bytes (docs/delta-format.md, "Coders").
 
+mod binary;
+mod bytes;
+mod corrections;
 mod frame;
+mod lzma;
+mod mixed;
+mod mixing;
 mod sparse;
 
 pub(crate) use frame::FrameReader;
 #[cfg(feature = "encode")]
 pub(crate) use frame::{encode_frame, window_log};
+pub(crate) use lzma::{CONTEXT as LZMA_CONTEXT, LzmaReader};
+#[cfg(feature = "encode")]
+pub(crate) use lzma::{Effort, encode_lzma};
+pub(crate) use mixed::{BYTES_MEMORY, ByteReader, CORRECTIONS_MEMORY, CorrectionReader};
+#[cfg(feature = "encode")]
+pub(crate) use mixed::{CorrectionWriter, encode_bytes};
 pub(crate) use sparse::SparsePiece;
 #[cfg(feature = "encode")]
 pub(crate) use sparse::{SparseBuilder, encode_sparse};

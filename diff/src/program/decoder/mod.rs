@@ -17,7 +17,7 @@ use super::input::{Input, io_failure};
 use super::kept::Kept;
 use super::limits::Limits;
 use super::meter::{self, Meter};
-use super::streams::Stream;
+use super::stream::Stream;
 use unit::Unit;
 
 /// Bytes that are handled at a time.

@@ -10,8 +10,10 @@ use super::super::hooks::Sources;
 use super::super::ids::{Registry, stream};
 use super::super::input::out_of_range;
 use super::super::limits::{CONTROL_LEN, PARAMS_LEN, SLICE_LEN, UNIT_OPS};
+use super::super::meter;
 use super::super::op::{ControlReader, ControlStreams, Rest};
-use super::super::streams::{Record, Stream};
+use super::super::stream::Stream;
+use super::super::streams::Record;
 use super::run::Active;
 use super::stack::Frame;
 use super::{Decoder, SourceBytes, View};
@@ -113,6 +115,7 @@ impl<R: Read, S: Sources> Decoder<R, S> {
         self.meter.hold(held)?;
         self.meter.work(held)?;
         for record in &records {
+            self.meter.work(meter::decoding(record.coder, record.raw_len))?;
             let transient = record.memory() + record.coded_len;
             self.meter.hold(transient)?;
             let mut coded = Vec::new();
@@ -190,6 +193,7 @@ impl<R: Read, S: Sources> Decoder<R, S> {
         for record in &records {
             let mut coded = Vec::new();
             self.input.bytes(record.coded_len, &mut coded)?;
+            self.meter.work(meter::decoding(record.coder, record.raw_len))?;
             let mut stream = self.open_stream(record)?;
             let apart = stream.begin(coded, record.raw_len)?;
             self.meter.hold(apart)?;

@@ -1,5 +1,6 @@
 //! Whole payloads: written, read back, damaged.
 
+mod coders;
 mod corrupt;
 mod everything;
 mod golden;

@@ -53,9 +53,9 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn programs_come_back(steps in steps(), cut in 1usize..5000) {
+    fn programs_come_back(steps in steps(), cut in 1usize..5000, strong: bool) {
         let bases = vec![noise(1, 2000), noise(2, 300)];
-        let mut writer = writer(&bases, 3);
+        let mut writer = writer_with(&bases, if strong { Coders::Usual } else { Coders::Quick });
         let layer = write(&mut writer, &bases, &steps);
         let (payload, summary) = finish(writer);
         prop_assert_eq!(&decode(&payload, &bases).unwrap(), &layer);

@@ -80,7 +80,7 @@ pub fn tools() -> Tools {
 
 pub fn options(level: i32) -> WriterOptions {
     let (encoders, spool_dir) = (Arc::new(Toys), std::env::temp_dir());
-    WriterOptions { level, window_log: 23, encoders, spool_dir }
+    WriterOptions { level, coders: Coders::Quick, window_log: 23, encoders, spool_dir }
 }
 
 /// Content that compresses a little and does not repeat.
@@ -99,8 +99,17 @@ pub fn noise(seed: u64, len: usize) -> Vec<u8> {
 pub type Writer = PayloadWriter<MemorySources>;
 
 pub fn writer(bases: &[Vec<u8>], level: i32) -> Writer {
+    writer_of(bases, options(level))
+}
+
+/// A writer that tries these coders.
+pub fn writer_with(bases: &[Vec<u8>], coders: Coders) -> Writer {
+    writer_of(bases, WriterOptions { coders, ..options(3) })
+}
+
+fn writer_of(bases: &[Vec<u8>], options: WriterOptions) -> Writer {
     let known = bases.iter().map(|base| (DiffId::of(base), base.len() as u64)).collect();
-    PayloadWriter::new(options(level), known, MemorySources(bases.to_vec()))
+    PayloadWriter::new(options, known, MemorySources(bases.to_vec()))
 }
 
 pub fn finish(writer: Writer) -> (Vec<u8>, PayloadSummary) {
@@ -177,9 +186,11 @@ pub fn write(writer: &mut Writer, bases: &[Vec<u8>], steps: &[Step]) -> Vec<u8> 
                     }
                 }
                 let source = writer.base(base).unwrap();
-                writer.edit(source, offset, &corrections).unwrap();
                 let base = &bases[base][offset as usize..][..len];
-                out.extend(base.iter().zip(corrections).map(|(b, c)| b.wrapping_add(c)));
+                let bytes: Vec<u8> =
+                    base.iter().zip(corrections).map(|(b, c)| b.wrapping_add(c)).collect();
+                writer.edit_predicted(0, source, offset, base, &[], &bytes).unwrap();
+                out.extend(bytes);
             }
             Step::Literal(kind, bytes) => {
                 writer.literal(*kind, bytes).unwrap();

@@ -5,15 +5,20 @@ use std::collections::BTreeMap;
 use dd_inspect::failure::Failure;
 use rayon::prelude::*;
 
-use super::super::coder::{SparseBuilder, encode_frame, encode_sparse, window_log};
+use super::super::coder::{
+    Effort, SparseBuilder, encode_bytes, encode_frame, encode_lzma, encode_sparse, window_log,
+};
 use super::super::ids::{coder, stream};
 use super::super::streams::Range;
+use super::Coders;
 
 /// A chain without dictionary ends at this length, one with a dictionary at the second, where the
 /// dictionary falls out of the window.
 const CHAIN_LEN: usize = 16 << 20;
 const CHAIN_LEN_DICTIONARY: usize = 8 << 20;
-/// Windows of streams of a control and of sparse ones, where more does not pay.
+/// Coded bytes that corrections by mixing may have in a slice, which leaves room for its other streams.
+const PIECE_LEN: usize = 3 << 20;
+/// Windows of sparse streams, where more does not pay.
 const SMALL_WINDOW_LOG: u8 = 20;
 /// Closed chains are coded when they reach this length together.
 const BATCH_LEN: usize = 48 << 20;
@@ -22,19 +27,24 @@ const BATCH_LEN: usize = 48 << 20;
 #[derive(Debug)]
 pub(super) enum Piece {
     Bytes(Vec<u8>),
-    Sparse { runs_and_values: (Vec<u8>, Vec<u8>), raw_len: u64 },
+    /// Corrections as runs and values, and coded by mixing where their predictions were known.
+    Corrections {
+        runs_and_values: (Vec<u8>, Vec<u8>),
+        raw_len: u64,
+        mixed: Option<Vec<u8>>,
+    },
 }
 
 impl Piece {
-    pub(super) fn sparse(builder: SparseBuilder) -> Self {
+    pub(super) fn corrections(builder: SparseBuilder, mixed: Option<Vec<u8>>) -> Self {
         let raw_len = builder.raw_len();
-        Self::Sparse { runs_and_values: builder.finish(), raw_len }
+        Self::Corrections { runs_and_values: builder.finish(), raw_len, mixed }
     }
 
     pub(super) fn raw_len(&self) -> u64 {
         match self {
             Self::Bytes(bytes) => bytes.len() as u64,
-            Self::Sparse { raw_len, .. } => *raw_len,
+            Self::Corrections { raw_len, .. } => *raw_len,
         }
     }
 
@@ -42,7 +52,9 @@ impl Piece {
     fn len(&self) -> usize {
         match self {
             Self::Bytes(bytes) => bytes.len(),
-            Self::Sparse { runs_and_values: (runs, values), .. } => runs.len() + values.len(),
+            Self::Corrections { runs_and_values: (runs, values), mixed, .. } => {
+                runs.len() + values.len() + mixed.as_ref().map_or(0, Vec::len)
+            }
         }
     }
 }
@@ -130,12 +142,16 @@ impl Chains {
         }
     }
 
+    /// Whether the chain of a kind goes on.
+    pub(super) fn is_open(&self, kind: u64) -> bool {
+        self.open.contains_key(&kind)
+    }
+
     /// Codes the closed chains if there is enough of them, or all chains at the end.
     pub(super) fn code(
         &mut self,
         end: bool,
-        level: i32,
-        max_window_log: u8,
+        how: How,
         read: &(impl Fn(&[Range]) -> Result<Vec<u8>, Failure> + Sync),
     ) -> Result<(), Failure> {
         if end {
@@ -149,7 +165,7 @@ impl Chains {
         let closed = std::mem::take(&mut self.closed);
         let coded: Result<Vec<_>, Failure> = closed
             .into_par_iter()
-            .map(|(number, chain)| Ok((number, chain.code(level, max_window_log, read)?)))
+            .map(|(number, chain)| Ok((number, chain.code(how, read)?)))
             .collect();
         self.coded.extend(coded?);
         Ok(())
@@ -173,50 +189,108 @@ impl Chains {
     }
 }
 
+/// What the producer chose.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct How {
+    pub(super) level: i32,
+    pub(super) coders: Coders,
+    pub(super) max_window_log: u8,
+}
+
+impl Coded {
+    /// A chain of one coder; `apart` for each piece what a reader holds of it beside the coded bytes.
+    fn new(coder: u64, raw_lens: &[u64], bytes: Vec<Vec<u8>>) -> Self {
+        let piece = |(bytes, &raw_len)| CodedPiece { raw_len, bytes, apart: 0, used: false };
+        let pieces = bytes.into_iter().zip(raw_lens).map(piece).collect();
+        Self { coder, window_log: 0, dictionary: Vec::new(), pieces }
+    }
+
+    fn len(&self) -> usize {
+        self.pieces.iter().map(|piece| piece.bytes.len()).sum()
+    }
+}
+
+/// Raw bytes up to which a stream is tried with the coder for few bytes.
+const FEW: u64 = 96 << 10;
+/// Bytes by which corrections by mixing must be smaller, as a part of all: they are slower to read.
+const MIXED_GAIN: usize = 64;
+
 impl Chain {
     fn code(
         self,
-        level: i32,
-        max_window_log: u8,
+        how: How,
         read: &impl Fn(&[Range]) -> Result<Vec<u8>, Failure>,
     ) -> Result<Coded, Failure> {
-        let small = self.kind <= stream::COLUMNS || self.kind == stream::CORRECTIONS;
-        let max_window_log =
-            if small { max_window_log.min(SMALL_WINDOW_LOG) } else { max_window_log };
         let raw_lens: Vec<u64> = self.pieces.iter().map(Piece::raw_len).collect();
-        let raw_len: u64 = raw_lens.iter().sum();
-        let (mut parts, mut plain) = (Vec::new(), Vec::new());
-        for piece in self.pieces {
-            match piece {
-                Piece::Bytes(bytes) => plain.push(bytes),
-                Piece::Sparse { runs_and_values, .. } => parts.push(runs_and_values),
-            }
+        if self.kind == stream::CORRECTIONS {
+            return code_corrections(self.pieces, how, &raw_lens);
         }
-        let of = |coder, window_log, dictionary, bytes: Vec<Vec<u8>>, apart: Vec<u64>| Coded {
-            coder,
-            window_log,
-            dictionary,
-            pieces: bytes
-                .into_iter()
-                .zip(&raw_lens)
-                .zip(apart)
-                .map(|((bytes, &raw_len), apart)| CodedPiece { raw_len, bytes, apart, used: false })
-                .collect(),
+        let bytes = |piece| match piece {
+            Piece::Bytes(bytes) => bytes,
+            Piece::Corrections { .. } => Vec::new(),
         };
-        let nothing = || vec![0; raw_lens.len()];
-        if !parts.is_empty() {
-            let apart = parts.iter().map(|part| (part.0.len() + part.1.len()) as u64).collect();
-            let (bytes, window_log) = encode_sparse(level, max_window_log, &parts)?;
-            return Ok(of(coder::SPARSE, window_log, Vec::new(), bytes, apart));
+        let pieces: Vec<Vec<u8>> = self.pieces.into_iter().map(bytes).collect();
+        let refs: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
+        let raw_len: u64 = raw_lens.iter().sum();
+        let is_control = self.kind <= stream::COLUMNS;
+        let strong = how.coders != Coders::Quick;
+        let mut best: Option<Coded> = None;
+        if strong && (is_control || raw_len <= FEW) {
+            let coded = Coded::new(coder::BYTES, &raw_lens, encode_bytes(&refs));
+            best = Some(coded);
         }
-        let window_log = window_log(raw_len, max_window_log);
-        let dictionary = read(&self.dictionary)?;
-        let refs: Vec<&[u8]> = plain.iter().map(Vec::as_slice).collect();
-        let bytes = encode_frame(level, window_log, &dictionary, &refs)?;
-        let coded_len: usize = bytes.iter().map(Vec::len).sum();
-        if coded_len as u64 >= raw_len {
-            return Ok(of(coder::STORED, 0, Vec::new(), plain, nothing()));
+        if !(strong && is_control) {
+            let coded = code_literals(&refs, how, &raw_lens, self.dictionary, read)?;
+            best = best.filter(|best| best.len() <= coded.len()).or(Some(coded));
         }
-        Ok(of(coder::ZSTD, window_log, self.dictionary, bytes, nothing()))
+        let best = best.filter(|best| (best.len() as u64) < raw_len);
+        Ok(best.unwrap_or_else(|| Coded::new(coder::STORED, &raw_lens, pieces)))
     }
+}
+
+/// By zstd, or by LZMA where there is time.
+fn code_literals(
+    pieces: &[&[u8]],
+    how: How,
+    raw_lens: &[u64],
+    ranges: Vec<Range>,
+    read: &impl Fn(&[Range]) -> Result<Vec<u8>, Failure>,
+) -> Result<Coded, Failure> {
+    let window_log = window_log(raw_lens.iter().sum(), how.max_window_log);
+    let dictionary = read(&ranges)?;
+    let (coder, bytes) = match how.coders {
+        Coders::Quick => (coder::ZSTD, encode_frame(how.level, window_log, &dictionary, pieces)?),
+        Coders::Usual => {
+            (coder::LZMA, encode_lzma(Effort::Usual, window_log, &dictionary, pieces)?)
+        }
+        Coders::Most => (coder::LZMA, encode_lzma(Effort::Most, window_log, &dictionary, pieces)?),
+    };
+    Ok(Coded { window_log, dictionary: ranges, ..Coded::new(coder, raw_lens, bytes) })
+}
+
+/// As runs and values, or by mixing where that is smaller.
+fn code_corrections(pieces: Vec<Piece>, how: How, raw_lens: &[u64]) -> Result<Coded, Failure> {
+    let (mut parts, mut mixed) = (Vec::new(), Some(Vec::new()));
+    for piece in pieces {
+        if let Piece::Corrections { runs_and_values, mixed: coded, .. } = piece {
+            parts.push(runs_and_values);
+            mixed = mixed.zip(coded).map(|(mut all, coded)| {
+                all.push(coded);
+                all
+            });
+        }
+    }
+    let max_window_log = how.max_window_log.min(SMALL_WINDOW_LOG);
+    let (bytes, window_log) = encode_sparse(how.level, max_window_log, &parts)?;
+    let mut sparse = Coded { window_log, ..Coded::new(coder::SPARSE, raw_lens, bytes) };
+    for (piece, part) in sparse.pieces.iter_mut().zip(&parts) {
+        piece.apart = (part.0.len() + part.1.len()) as u64;
+    }
+    let fits = |coded: &Vec<u8>| coded.len() <= PIECE_LEN;
+    let mixed = mixed.filter(|mixed| mixed.iter().all(fits));
+    let mixed = mixed.map(|mixed| Coded::new(coder::CORRECTIONS, raw_lens, mixed));
+    Ok(match mixed {
+        Some(mixed) if mixed.len() + sparse.len() / MIXED_GAIN < sparse.len() => mixed,
+        _ => sparse,
+    })
 }

@@ -13,9 +13,9 @@ use super::super::input::io_failure;
 use super::super::kept::{Place, Placement};
 use super::super::streams::{Range, Record};
 use super::super::{meter, varint};
-use super::chain::PartRef;
+use super::chain::{How, PartRef};
 use super::unit::{ClosedSlice, ClosedUnit};
-use super::{PayloadSummary, PayloadWriter, wrong};
+use super::{PayloadSummary, PayloadWriter, WriterOptions, wrong};
 
 /// A stream that takes less memory than this may stay open.
 const WORTH_CLOSING: u64 = 1 << 20;
@@ -51,7 +51,8 @@ impl<S: Sources + Sync> PayloadWriter<S> {
             Source::Kept(index) => kept.get(&index).copied(),
         };
         let read = |ranges: &[Range]| read_dictionary(bytes, index, ranges);
-        self.chains.code(end, self.options.level, self.options.window_log, &read)?;
+        let WriterOptions { level, coders, window_log: max_window_log, .. } = self.options;
+        self.chains.code(end, How { level, coders, max_window_log }, &read)?;
         while let Some(unit) = self.closed.front() {
             let slices = unit.slices.iter().flat_map(|slice| &slice.parts);
             if !unit.control.iter().chain(slices).all(|part| self.chains.is_coded(part)) {
@@ -88,6 +89,7 @@ impl<S: Sources + Sync> PayloadWriter<S> {
         self.meter.hold(held)?;
         self.meter.work(held)?;
         for (record, apart) in &records {
+            self.meter.work(meter::decoding(record.coder, record.raw_len))?;
             let transient = record.memory() + record.coded_len + apart;
             self.meter.hold(transient)?;
             self.meter.release(transient);
@@ -111,6 +113,7 @@ impl<S: Sources + Sync> PayloadWriter<S> {
         let mut held = coded.len() as u64;
         self.meter.hold(frames_peak + held)?;
         for (record, apart) in &records {
+            self.meter.work(meter::decoding(record.coder, record.raw_len))?;
             if !record.continued {
                 self.meter.hold(record.memory())?;
                 let loading = record.dictionary_len();

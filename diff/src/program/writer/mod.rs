@@ -17,6 +17,7 @@ use dd_inspect::digest::DiffId;
 use dd_inspect::failure;
 use dd_inspect::failure::Failure;
 
+use super::coder::CorrectionWriter;
 use super::columns::ColumnWriter;
 use super::head::{Head, KeptObject};
 use super::hooks::{Encoders, Entry, Source, Sources};
@@ -38,6 +39,8 @@ const EDIT_PIECE: usize = 64 << 10;
 pub struct WriterOptions {
     /// The level of zstd, 1 to 22.
     pub level: i32,
+    /// Which coders are tried.
+    pub coders: Coders,
     /// The largest window of a stream, as a power of two, 10 to 23.
     pub window_log: u8,
     /// Says which encodings there are and what memory they count as.
@@ -46,10 +49,22 @@ pub struct WriterOptions {
     pub spool_dir: PathBuf,
 }
 
+/// Which coders are tried for each stream; the smallest is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Coders {
+    /// Those of zstd.
+    Quick,
+    /// LZMA, and mixing for corrections and control.
+    Usual,
+    /// The same, with a longer search.
+    Most,
+}
+
 impl fmt::Debug for WriterOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WriterOptions")
             .field("level", &self.level)
+            .field("coders", &self.coders)
             .field("window_log", &self.window_log)
             .field("spool_dir", &self.spool_dir)
             .finish_non_exhaustive()
@@ -84,6 +99,8 @@ pub struct PayloadWriter<S> {
     bytes: S,
     dictionaries: BTreeMap<u64, Vec<Range>>,
     chains: Chains,
+    /// Codes the corrections of the open chain as they come.
+    mixing: Option<CorrectionWriter>,
     unit: OpenUnit,
     closed: VecDeque<ClosedUnit>,
     units_begun: u64,
@@ -121,6 +138,7 @@ impl<S: Sources + Sync> PayloadWriter<S> {
     /// order for dictionaries.
     pub fn new(options: WriterOptions, bases: Vec<(DiffId, u64)>, bytes: S) -> Self {
         Self {
+            mixing: None,
             spool: Spool::new(&options.spool_dir),
             options,
             bases,
@@ -188,6 +206,7 @@ impl<S: Sources + Sync> PayloadWriter<S> {
             let len = piece.len() as u64;
             self.push(Op::Edit { model: 0, source, offset, len })?;
             self.unit.corrections(piece);
+            self.unit.predictions_unknown();
             offset += len;
             self.cut_slice_if_full()?;
         }
@@ -225,6 +244,11 @@ impl<S: Sources + Sync> PayloadWriter<S> {
             let pairs = wanted[piece.clone()].iter().zip(&predicted[piece.clone()]);
             let corrections: Vec<u8> = pairs.map(|(a, b)| a.wrapping_sub(*b)).collect();
             self.unit.corrections(&corrections);
+            if self.options.coders != Coders::Quick {
+                let mixing = self.mixing.get_or_insert_with(CorrectionWriter::new);
+                let classes = classes.get(piece.clone()).unwrap_or_default();
+                mixing.push(&predicted[piece.clone()], classes, &wanted[piece.clone()]);
+            }
             self.cut_slice_if_full()?;
             at = piece.end;
         }

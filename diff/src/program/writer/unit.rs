@@ -3,7 +3,7 @@
 use dd_inspect::failure;
 use dd_inspect::failure::Failure;
 
-use super::super::coder::SparseBuilder;
+use super::super::coder::{CorrectionWriter, SparseBuilder};
 use super::super::columns::ColumnWriter;
 use super::super::hooks::{Entry, Source, Sources};
 use super::super::ids::{Registry, stream};
@@ -39,6 +39,8 @@ struct OpenSlice {
     bytes: [Vec<u8>; 5],
     corrections: SparseBuilder,
     shares: [Shares; 5],
+    /// Some of the corrections were given without predictions.
+    unpredicted: bool,
 }
 
 impl OpenSlice {
@@ -133,6 +135,11 @@ impl OpenUnit {
             shares.add(self.owner, by as u64);
         }
     }
+
+    /// The corrections of the slice cannot be coded by mixing.
+    pub(super) fn predictions_unknown(&mut self) {
+        self.slice.unpredicted = true;
+    }
 }
 
 impl<S: Sources + Sync> PayloadWriter<S> {
@@ -176,6 +183,9 @@ impl<S: Sources + Sync> PayloadWriter<S> {
     /// Writes an op that gives what its operands say.
     pub(super) fn emit(&mut self, op: Op) -> Result<(), Failure> {
         let len = op_len(&op);
+        if let (Op::Edit { .. }, Some(mixing)) = (&op, &mut self.mixing) {
+            mixing.end_op();
+        }
         self.note(&op)?;
         let unit = &mut self.unit;
         unit.put(&op);
@@ -299,7 +309,9 @@ impl<S: Sources + Sync> PayloadWriter<S> {
         let mut parts = Vec::new();
         for ((kind, bytes), shares) in (stream::TEXT..).zip(slice.bytes).zip(slice.shares) {
             let piece = if kind == stream::CORRECTIONS {
-                Piece::sparse(std::mem::take(&mut slice.corrections))
+                let mixed = self.mixing.as_mut().map(CorrectionWriter::finish_piece);
+                let mixed = mixed.filter(|_| !slice.unpredicted);
+                Piece::corrections(std::mem::take(&mut slice.corrections), mixed)
             } else {
                 Piece::Bytes(bytes)
             };
@@ -315,6 +327,9 @@ impl<S: Sources + Sync> PayloadWriter<S> {
                 let part = self.chains.append(kind, dictionary, piece);
                 self.ledger.wait(part.chain, part.piece, shares);
                 parts.push(part);
+                if kind == stream::CORRECTIONS && !self.chains.is_open(kind) {
+                    self.mixing = None;
+                }
             }
         }
         self.unit.slices.push(ClosedSlice { ops: slice.ops, parts });

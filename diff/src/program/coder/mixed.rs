@@ -1,0 +1,282 @@
+//! Streams coded by mixing, piece by piece: the model lives on, the arithmetic coder begins anew.
+
+use dd_inspect::failure::Failure;
+
+use super::binary::{Reader, Reading};
+use super::bytes::ByteModel;
+use super::corrections::CorrectionModel;
+
+/// Memory that a stream of corrections by mixing counts as.
+pub(crate) const CORRECTIONS_MEMORY: u64 = 7 << 20;
+/// Memory that a stream of bytes by mixing counts as.
+pub(crate) const BYTES_MEMORY: u64 = 5 << 19;
+
+const _: () = assert!(CorrectionModel::MEMORY < CORRECTIONS_MEMORY);
+const _: () = assert!(ByteModel::MEMORY < BYTES_MEMORY);
+
+/// Reads corrections.
+#[derive(Debug)]
+pub(crate) struct CorrectionReader {
+    model: CorrectionModel,
+    reading: Reading,
+}
+
+impl CorrectionReader {
+    /// A fresh stream; [`CorrectionReader::begin`] comes next.
+    pub(crate) fn new() -> Self {
+        Self { model: CorrectionModel::new(), reading: Reading::default() }
+    }
+
+    /// The next piece follows.
+    pub(crate) fn begin(&mut self, coded: &[u8]) {
+        self.reading = Reading::new(coded);
+    }
+
+    /// Turns predicted bytes into wanted ones.
+    pub(crate) fn correct(
+        &mut self,
+        coded: &[u8],
+        bytes: &mut [u8],
+        classes: &[u8],
+    ) -> Result<(), Failure> {
+        let mut reader = Reader { reading: &mut self.reading, coded };
+        self.model.code(&mut reader, bytes, classes, None);
+        self.reading.check(coded)
+    }
+
+    /// Checks that the piece was taken whole.
+    pub(crate) fn finish_piece(&self, coded: &[u8]) -> Result<(), Failure> {
+        self.reading.finish(coded)
+    }
+}
+
+/// Reads bytes.
+#[derive(Debug)]
+pub(crate) struct ByteReader {
+    model: ByteModel,
+    reading: Reading,
+}
+
+impl ByteReader {
+    /// A fresh stream; [`ByteReader::begin`] comes next.
+    pub(crate) fn new() -> Self {
+        Self { model: ByteModel::new(), reading: Reading::default() }
+    }
+
+    /// The next piece follows.
+    pub(crate) fn begin(&mut self, coded: &[u8]) {
+        self.reading = Reading::new(coded);
+    }
+
+    /// Fills `out`.
+    pub(crate) fn pull(&mut self, coded: &[u8], out: &mut [u8]) -> Result<(), Failure> {
+        for part in out.chunks_mut(4096) {
+            for byte in part {
+                let mut reader = Reader { reading: &mut self.reading, coded };
+                *byte = self.model.code(&mut reader, 0);
+            }
+            self.reading.check(coded)?;
+        }
+        Ok(())
+    }
+
+    /// Checks that the piece was taken whole.
+    pub(crate) fn finish_piece(&self, coded: &[u8]) -> Result<(), Failure> {
+        self.reading.finish(coded)
+    }
+}
+
+#[cfg(feature = "encode")]
+pub(crate) use encode::{CorrectionWriter, encode_bytes};
+
+#[cfg(feature = "encode")]
+mod encode {
+    use super::super::super::limits::BLOCK_LEN;
+    use super::super::binary::Writer;
+    use super::{ByteModel, CorrectionModel};
+
+    /// Writes corrections; the bytes of an op may come in any parts.
+    #[derive(Debug)]
+    pub(crate) struct CorrectionWriter {
+        model: CorrectionModel,
+        writer: Writer,
+        /// Predicted bytes, classes and wanted bytes of the block that is not full.
+        open: [[u8; BLOCK_LEN]; 3],
+        open_len: usize,
+    }
+
+    impl CorrectionWriter {
+        /// A fresh stream.
+        pub(crate) fn new() -> Self {
+            let (model, writer) = (CorrectionModel::new(), Writer::new());
+            Self { model, writer, open: [[0; BLOCK_LEN]; 3], open_len: 0 }
+        }
+
+        /// Appends bytes of an op; `classes` may be empty.
+        pub(crate) fn push(&mut self, predicted: &[u8], classes: &[u8], wanted: &[u8]) {
+            for (i, (&predicted, &wanted)) in predicted.iter().zip(wanted).enumerate() {
+                let class = classes.get(i).copied().unwrap_or(0);
+                for (row, byte) in self.open.iter_mut().zip([predicted, class, wanted]) {
+                    row[self.open_len] = byte;
+                }
+                self.open_len += 1;
+                if self.open_len == BLOCK_LEN {
+                    self.end_op();
+                }
+            }
+        }
+
+        /// The op ends: what follows begins a block.
+        pub(crate) fn end_op(&mut self) {
+            let len = std::mem::take(&mut self.open_len);
+            let [mut predicted, classes, wanted] = self.open;
+            let (classes, wanted) = (&classes[..len], &wanted[..len]);
+            self.model.code(&mut self.writer, &mut predicted[..len], classes, Some(wanted));
+        }
+
+        /// The coded bytes of the piece that ends here.
+        pub(crate) fn finish_piece(&mut self) -> Vec<u8> {
+            self.end_op();
+            self.writer.finish()
+        }
+    }
+
+    /// Codes pieces of one stream; returns the coded bytes of each.
+    pub(crate) fn encode_bytes(pieces: &[&[u8]]) -> Vec<Vec<u8>> {
+        let (mut model, mut writer) = (ByteModel::new(), Writer::new());
+        let piece = |bytes: &&[u8]| {
+            for &byte in *bytes {
+                model.code(&mut writer, byte);
+            }
+            writer.finish()
+        };
+        pieces.iter().map(piece).collect()
+    }
+}
+
+#[cfg(all(test, feature = "encode"))]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::super::limits::BLOCK_LEN;
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Predicted bytes, classes and wanted bytes of an op.
+    type Edit = (Vec<u8>, Vec<u8>, Vec<u8>);
+
+    fn edit() -> impl Strategy<Value = Edit> {
+        let byte = (
+            prop_oneof![3 => Just(7u8), 1 => any::<u8>()],
+            0u8..3,
+            prop_oneof![9 => Just(0u8), 1 => any::<u8>()],
+        );
+        prop::collection::vec(byte, 1..300).prop_map(|bytes| {
+            let predicted = bytes.iter().map(|byte| byte.0).collect();
+            let classes = bytes.iter().map(|byte| byte.1).collect();
+            let wanted = bytes.iter().map(|byte| byte.0.wrapping_add(byte.2)).collect();
+            (predicted, classes, wanted)
+        })
+    }
+
+    fn coded(pieces: &[Vec<Edit>], part: usize) -> Vec<Vec<u8>> {
+        let mut writer = CorrectionWriter::new();
+        let piece = |edits: &Vec<Edit>| {
+            for (predicted, classes, wanted) in edits {
+                for at in (0..wanted.len()).step_by(part) {
+                    let range = at..(at + part).min(wanted.len());
+                    let of = |bytes: &Vec<u8>| bytes[range.clone()].to_vec();
+                    writer.push(&of(predicted), &of(classes), &of(wanted));
+                }
+                writer.end_op();
+            }
+            writer.finish_piece()
+        };
+        pieces.iter().map(piece).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn corrections_come_back_in_any_cut(
+            pieces in prop::collection::vec(prop::collection::vec(edit(), 0..4), 1..4),
+            written in 1usize..90,
+            read in 1usize..4,
+        ) {
+            let coded = coded(&pieces, written);
+            let mut reader = CorrectionReader::new();
+            for (coded, edits) in coded.iter().zip(&pieces) {
+                reader.begin(coded);
+                for (predicted, classes, wanted) in edits {
+                    let mut bytes = predicted.clone();
+                    let step = read * BLOCK_LEN;
+                    for (bytes, classes) in bytes.chunks_mut(step).zip(classes.chunks(step)) {
+                        reader.correct(coded, bytes, classes).unwrap();
+                    }
+                    prop_assert_eq!(&bytes, wanted);
+                }
+                reader.finish_piece(coded).unwrap();
+            }
+        }
+
+        #[test]
+        fn bytes_come_back(pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..200), 1..4)) {
+            let refs: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
+            let mut reader = ByteReader::new();
+            for (coded, piece) in encode_bytes(&refs).iter().zip(&pieces) {
+                let mut out = vec![0; piece.len()];
+                let (first, second) = out.split_at_mut(piece.len() / 3);
+                reader.begin(coded);
+                reader.pull(coded, first).unwrap();
+                reader.pull(coded, second).unwrap();
+                reader.finish_piece(coded).unwrap();
+                prop_assert_eq!(&out, piece);
+            }
+        }
+
+        #[test]
+        fn any_coded_bytes_give_something_or_an_error(coded: Vec<u8>, classes: Vec<u8>) {
+            let mut reader = CorrectionReader::new();
+            reader.begin(&coded);
+            let mut bytes = classes.clone();
+            let corrected = reader.correct(&coded, &mut bytes, &classes);
+            prop_assert!(corrected.is_ok() || coded.len() < classes.len() * 20);
+            let mut reader = ByteReader::new();
+            reader.begin(&coded);
+            let mut out = [0; 300];
+            let pulled = reader.pull(&coded, &mut out);
+            prop_assert_eq!(pulled.is_err(), reader.reading.check(&coded).is_err());
+        }
+    }
+
+    #[test]
+    fn what_is_right_costs_almost_nothing() {
+        let bytes: Vec<u8> =
+            (0..100_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 9) as u8).collect();
+        let mut writer = CorrectionWriter::new();
+        writer.push(&bytes, &[], &bytes);
+        assert!(writer.finish_piece().len() < 20);
+    }
+
+    #[test]
+    fn the_same_change_of_the_same_bytes_becomes_cheap() {
+        let predicted: Vec<u8> =
+            (0..64_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 9) as u8 & 3).collect();
+        let wanted: Vec<u8> =
+            predicted.iter().map(|&byte| if byte == 2 { 77 } else { byte }).collect();
+        let mut writer = CorrectionWriter::new();
+        writer.push(&predicted, &[], &wanted);
+        let len = writer.finish_piece().len();
+        assert!(len < 2_000, "{len}");
+    }
+
+    #[test]
+    fn pieces_are_taken_exactly() {
+        let coded = encode_bytes(&[b"some bytes that are coded"]).remove(0);
+        for len in [9, 90] {
+            let mut reader = ByteReader::new();
+            reader.begin(&coded);
+            let mut out = vec![0; len];
+            let done = reader.pull(&coded, &mut out).and_then(|()| reader.finish_piece(&coded));
+            assert!(done.is_err(), "{len}");
+        }
+    }
+}

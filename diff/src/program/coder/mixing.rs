@@ -1,0 +1,229 @@
+//! Context mixing: several predictions of one decision are weighed into one, and all learn from it.
+//!
+//! The way of PAQ (M. Mahoney, "Adaptive Weighing of Context Models for Lossless Data Compression",
+//! 2005) in integers: each context has an adaptive probability; these are stretched, ln(p / (1 − p)), added
+//! with weights that a small context selects, and squashed again; a last table corrects what comes out. Every constant here
+//! is part of the format (docs/delta-format.md, "Mixing").
+
+use super::binary::Binary;
+
+/// A probability of a half with no experience: 22 bits of probability, 10 of count.
+const HALF: u32 = 1 << 31;
+/// Decisions after which a probability learns no more slowly.
+const LIMIT: u32 = 22;
+/// How fast weights learn.
+const RATE: i32 = 14;
+/// Weights of 1.
+const ONE: i32 = 1 << 14;
+/// Points of the correction of one context.
+const POINTS: usize = 33;
+
+/// 4096 / (1 + e^(−x / 256)) for x = −2048, −1920 … 2048.
+const SQUASHED: [i32; POINTS] = [
+    1, 2, 3, 6, 10, 16, 27, 45, 73, 120, 194, 310, 488, 747, 1101, 1546, 2047, 2549, 2994, 3348,
+    3607, 3785, 3901, 3975, 4024, 4050, 4068, 4079, 4085, 4089, 4092, 4093, 4094,
+];
+
+/// The probability (of 4096) of a stretched one, −2047 to 2047.
+const fn squash(stretched: i32) -> i32 {
+    if stretched > 2047 {
+        return 4095;
+    }
+    if stretched < -2047 {
+        return 1;
+    }
+    let (part, index) = (stretched & 127, ((stretched >> 7) + 16) as usize);
+    (SQUASHED[index] * (128 - part) + SQUASHED[index + 1] * part + 64) >> 7
+}
+
+/// The inverse of [`squash`]: the least value that gives at least so much.
+static STRETCHED: [i16; 4096] = {
+    let mut table = [2047; 4096];
+    let (mut probability, mut value) = (0, -2047);
+    while value <= 2047 {
+        let reached = squash(value) as usize;
+        while probability <= reached {
+            table[probability] = value as i16;
+            probability += 1;
+        }
+        value += 1;
+    }
+    table
+};
+
+/// By how much of 65536 a probability moves after so many decisions: about 1 / (count + 1.5).
+static STEPS: [u32; LIMIT as usize + 1] = {
+    let mut table = [0; LIMIT as usize + 1];
+    let mut count = 0;
+    while count < table.len() {
+        table[count] = 131_072 / (2 * count as u32 + 3);
+        count += 1;
+    }
+    table
+};
+
+/// Spreads two numbers over `bits` bits.
+#[inline]
+pub(super) fn hash(a: u32, b: u32, bits: u32) -> u32 {
+    let mixed = a.wrapping_mul(0x9e37_79b1) ^ b.wrapping_mul(0x85eb_ca6b);
+    mixed.wrapping_mul(0xc2b2_ae35) >> (32 - bits)
+}
+
+/// Predicts one kind of decision from `N` contexts.
+#[derive(Debug, Clone)]
+pub(super) struct Mixer<const N: usize> {
+    /// Probabilities of all contexts; those of context *i* lie from *i* << `bits` on.
+    slots: Vec<u32>,
+    bits: u32,
+    weights: Vec<[i16; N]>,
+    corrections: Vec<u16>,
+}
+
+/// What selects the weights and the last correction of a decision.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Selected {
+    pub(super) weights: usize,
+    pub(super) correction: usize,
+}
+
+impl<const N: usize> Mixer<N> {
+    /// Bytes of memory.
+    pub(super) const fn memory(bits: u32, weights: usize, corrections: usize) -> u64 {
+        ((N << bits) * 4 + weights * N * 2 + corrections * POINTS * 2) as u64
+    }
+
+    /// A mixer with 2^`bits` probabilities for each context, so many sets of weights and so many corrections.
+    pub(super) fn new(bits: u32, weights: usize, corrections: usize) -> Self {
+        let points = (0..POINTS as i32).map(|point| (squash((point - 16) * 128) * 16) as u16);
+        let points: Vec<u16> = points.collect();
+        Self {
+            slots: vec![HALF; N << bits],
+            bits,
+            weights: vec![[(ONE * 3 / 2 / N as i32) as i16; N]; weights],
+            corrections: points.repeat(corrections),
+        }
+    }
+
+    /// Codes one decision. The contexts are hashes of less than 2^`bits`.
+    #[inline(always)]
+    pub(super) fn code<B: Binary>(
+        &mut self,
+        binary: &mut B,
+        value: bool,
+        contexts: &[u32; N],
+        selected: Selected,
+    ) -> bool {
+        let mask = (1usize << self.bits) - 1;
+        let mut at = [0; N];
+        let mut stretched = [0i16; N];
+        for i in 0..N {
+            at[i] = i << self.bits | contexts[i] as usize & mask;
+            stretched[i] = STRETCHED[(self.slots[at[i]] >> 20) as usize];
+        }
+        let set = selected.weights % self.weights.len();
+        let weights = &mut self.weights[set];
+        let mut dot = 0i32;
+        for i in 0..N {
+            dot += i32::from(stretched[i]) * i32::from(weights[i]);
+        }
+        let mixed = (dot >> 14).clamp(-2047, 2047);
+        let probability = squash(mixed);
+        // The correction lies between two points; the nearer one learns.
+        let place = (mixed + 2048) as usize;
+        let (low, part) = (place >> 7, (place & 127) as u32);
+        let first = selected.correction % (self.corrections.len() / POINTS) * POINTS + low;
+        let corrected = (u32::from(self.corrections[first]) * (128 - part)
+            + u32::from(self.corrections[first + 1]) * part)
+            >> 11;
+        let final_probability = ((probability as u32 + corrected * 3) * 4).clamp(16, 65_520);
+        let value = binary.code(value, final_probability);
+
+        let point = &mut self.corrections[first + (part >> 6) as usize];
+        let goal = if value { 65_535 } else { 0 };
+        *point = (i32::from(*point) + ((goal - i32::from(*point)) >> 6)) as u16;
+        let error = ((i32::from(value) << 12) - probability) * RATE;
+        for i in 0..N {
+            let moved = i32::from(weights[i]) + ((i32::from(stretched[i]) * error + 0x8000) >> 16);
+            weights[i] = moved.clamp(-32_768, 32_767) as i16;
+        }
+        let goal = if value { (1i64 << 22) - 1 } else { 0 };
+        for at in at {
+            let slot = &mut self.slots[at];
+            let (before, count) = (i64::from(*slot >> 10), (*slot & 1023).min(LIMIT));
+            let after = before + (((goal - before) * i64::from(STEPS[count as usize])) >> 16);
+            *slot = (after as u32) << 10 | (count + u32::from(count < LIMIT));
+        }
+        value
+    }
+
+    /// Codes a byte, its high half first. The contexts are hashes of 32 bits; each selects 16 probabilities that lie together.
+    #[inline]
+    pub(super) fn code_byte<B: Binary>(
+        &mut self,
+        binary: &mut B,
+        value: u8,
+        contexts: &[u32; N],
+        selected: usize,
+    ) -> u8 {
+        let mut tree = 1u32;
+        for half in 0..2 {
+            let before = if half == 0 { 0 } else { tree };
+            let lines = contexts.map(|context| hash(context, before, self.bits - 4) << 4);
+            let mut node = 1u32;
+            for bit in (0..4).rev() {
+                let at = lines.map(|line| line | node);
+                let is_set = value >> (bit + 4 - 4 * half) & 1 == 1;
+                let correction = tree as usize;
+                let weights = correction | selected << 8;
+                let is_set = self.code(binary, is_set, &at, Selected { weights, correction });
+                tree = tree << 1 | u32::from(is_set);
+                node = node << 1 | u32::from(is_set);
+            }
+        }
+        tree as u8
+    }
+}
+
+#[cfg(all(test, feature = "encode"))]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::binary::{Reader, Reading, Writer};
+    use super::*;
+
+    #[test]
+    fn stretching_undoes_squashing() {
+        for value in -2047..=2047 {
+            let probability = squash(value);
+            assert!((1..=4095).contains(&probability));
+            let back = i32::from(STRETCHED[probability as usize]);
+            assert_eq!(squash(back), probability, "{value}");
+        }
+        assert!(STRETCHED.is_sorted());
+    }
+
+    #[test]
+    fn repetition_becomes_cheap_and_comes_back() {
+        let bytes: Vec<u8> = (0..4000).map(|i| b"abcdabce"[i % 8]).collect();
+        let context = |bytes: &[u8], i: usize| {
+            let byte = |back: usize| i.checked_sub(back).map_or(0, |at| u32::from(bytes[at]));
+            [byte(1), byte(1) | byte(2) << 8 | byte(3) << 16, 7, 9]
+        };
+        let mut writer = Writer::new();
+        let mut mixer = Mixer::<4>::new(12, 256, 256);
+        for i in 0..bytes.len() {
+            mixer.code_byte(&mut writer, bytes[i], &context(&bytes, i), 0);
+        }
+        let coded = writer.finish();
+        assert!(coded.len() < 300, "{}", coded.len());
+        let mut reading = Reading::new(&coded);
+        let mut mixer = Mixer::<4>::new(12, 256, 256);
+        let mut back = Vec::new();
+        for i in 0..bytes.len() {
+            let mut reader = Reader { reading: &mut reading, coded: &coded };
+            let byte = mixer.code_byte(&mut reader, 0, &context(&back, i), 0);
+            back.push(byte);
+        }
+        assert_eq!(back, bytes);
+        reading.finish(&coded).unwrap();
+    }
+}

@@ -1,0 +1,211 @@
+//! Streams being read, piece by piece.
+
+use dd_inspect::failure;
+use dd_inspect::failure::Failure;
+
+use super::coder::{ByteReader, CorrectionReader, FrameReader, LzmaReader, SparsePiece, damaged};
+use super::ids::coder;
+use super::input::out_of_range;
+use super::limits::SPARSE_LEN;
+use super::streams::Record;
+use super::varint;
+
+/// A stream being read, piece by piece.
+pub(crate) struct Stream {
+    coder: u64,
+    coding: Coding,
+    /// What this slice holds.
+    coded: Vec<u8>,
+    at: usize,
+    raw_left: u64,
+    /// Memory that it counts as while it can be continued.
+    pub(crate) held: u64,
+}
+
+/// What goes on from piece to piece.
+enum Coding {
+    Stored,
+    Zstd(FrameReader),
+    Sparse { runs: FrameReader, values: FrameReader, piece: Box<SparsePiece> },
+    Lzma(Box<LzmaReader>),
+    Corrections(Box<CorrectionReader>),
+    Bytes(Box<ByteReader>),
+}
+
+impl Coding {
+    fn fresh(record: &Record, dictionary: &[u8]) -> Result<Self, Failure> {
+        let frame = |dictionary| FrameReader::new(record.window_log, dictionary);
+        Ok(match record.coder {
+            coder::STORED => Self::Stored,
+            coder::ZSTD => Self::Zstd(frame(dictionary)?),
+            coder::SPARSE => {
+                Self::Sparse { runs: frame(&[])?, values: frame(&[])?, piece: Box::default() }
+            }
+            coder::LZMA => Self::Lzma(Box::new(LzmaReader::new(record.window_log, dictionary))),
+            coder::CORRECTIONS => Self::Corrections(Box::new(CorrectionReader::new())),
+            coder::BYTES => Self::Bytes(Box::new(ByteReader::new())),
+            _ => return Err(out_of_range("a coder")),
+        })
+    }
+}
+
+impl Stream {
+    /// A fresh stream, without content yet; `dictionary` with the zero byte before it.
+    pub(crate) fn fresh(record: &Record, dictionary: &[u8]) -> Result<Self, Failure> {
+        Ok(Self {
+            coder: record.coder,
+            coding: Coding::fresh(record, dictionary)?,
+            coded: Vec::new(),
+            at: 0,
+            raw_left: 0,
+            held: record.memory(),
+        })
+    }
+
+    /// Whether a record continues this stream.
+    pub(crate) fn is_continued_by(&self, record: &Record) -> bool {
+        self.coder == record.coder
+    }
+
+    /// Takes the coded bytes of a slice; returns how much memory they count as once taken apart.
+    pub(crate) fn begin(&mut self, coded: Vec<u8>, raw_len: u64) -> Result<u64, Failure> {
+        (self.coded, self.at, self.raw_left) = (coded, 0, raw_len);
+        match &mut self.coding {
+            Coding::Sparse { runs, values, piece } => {
+                let (taken_apart, apart) = take_apart(&self.coded, raw_len, runs, values)?;
+                **piece = taken_apart;
+                self.coded = Vec::new();
+                return Ok(apart);
+            }
+            Coding::Lzma(reader) => reader.begin(std::mem::take(&mut self.coded)),
+            Coding::Corrections(reader) => reader.begin(&self.coded),
+            Coding::Bytes(reader) => reader.begin(&self.coded),
+            Coding::Stored | Coding::Zstd(_) => {}
+        }
+        Ok(0)
+    }
+
+    fn take(&mut self, len: usize) -> Result<(), Failure> {
+        self.raw_left = self.raw_left.checked_sub(len as u64).ok_or_else(ends_early)?;
+        Ok(())
+    }
+
+    /// Fills `buf` with the next raw bytes.
+    pub(crate) fn fill(&mut self, buf: &mut [u8]) -> Result<(), Failure> {
+        self.take(buf.len())?;
+        match &mut self.coding {
+            Coding::Stored => {
+                let end = self.at.saturating_add(buf.len());
+                buf.copy_from_slice(self.coded.get(self.at..end).ok_or_else(ends_early)?);
+                self.at = end;
+                Ok(())
+            }
+            Coding::Zstd(frame) => frame.pull(&self.coded, &mut self.at, buf),
+            Coding::Sparse { piece, .. } => {
+                buf.fill(0);
+                piece.add_to(buf)
+            }
+            Coding::Lzma(reader) => reader.pull(buf),
+            Coding::Bytes(reader) => reader.pull(&self.coded, buf),
+            // Its raw bytes mean something with predictions only.
+            Coding::Corrections(_) => Err(damaged()),
+        }
+    }
+
+    /// Turns predicted bytes into the wanted ones, taking as many raw bytes.
+    ///
+    /// `classes` says of each byte how it was predicted; empty stands for class 0 everywhere. Each call
+    /// begins a whole number of blocks ([`super::limits::BLOCK_LEN`]) after the first byte of its EDIT.
+    pub(crate) fn correct(
+        &mut self,
+        buf: &mut [u8],
+        classes: &[u8],
+        spare: &mut Vec<u8>,
+    ) -> Result<(), Failure> {
+        debug_assert!(classes.is_empty() || classes.len() == buf.len());
+        match &mut self.coding {
+            Coding::Sparse { piece, .. } => {
+                self.raw_left =
+                    self.raw_left.checked_sub(buf.len() as u64).ok_or_else(ends_early)?;
+                piece.add_to(buf)
+            }
+            Coding::Corrections(reader) => {
+                self.raw_left =
+                    self.raw_left.checked_sub(buf.len() as u64).ok_or_else(ends_early)?;
+                reader.correct(&self.coded, buf, classes)
+            }
+            _ => {
+                spare.resize(buf.len(), 0);
+                self.fill(spare)?;
+                for (byte, correction) in buf.iter_mut().zip(spare.iter()) {
+                    *byte = byte.wrapping_add(*correction);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Checks that the piece was read whole, and forgets its coded bytes.
+    ///
+    /// A stream that this slice has nothing of was finished before.
+    pub(crate) fn finish(&mut self) -> Result<(), Failure> {
+        if self.raw_left > 0 {
+            return Err(failure!(
+                PackageCorrupt,
+                "a stream of the delta holds more than its ops take"
+            ));
+        }
+        match &mut self.coding {
+            Coding::Zstd(frame) => frame.finish_piece(&self.coded, self.at)?,
+            Coding::Sparse { piece, .. } => **piece = SparsePiece::default(),
+            Coding::Lzma(reader) => reader.finish_piece()?,
+            Coding::Corrections(reader) if !self.coded.is_empty() => {
+                reader.finish_piece(&self.coded)?;
+            }
+            Coding::Bytes(reader) if !self.coded.is_empty() => reader.finish_piece(&self.coded)?,
+            Coding::Stored | Coding::Corrections(_) | Coding::Bytes(_) => {}
+        }
+        self.coded = Vec::new();
+        self.at = 0;
+        Ok(())
+    }
+}
+
+/// Runs and values of a sparse piece, and their length.
+fn take_apart(
+    coded: &[u8],
+    raw_len: u64,
+    runs_frame: &mut FrameReader,
+    values_frame: &mut FrameReader,
+) -> Result<(SparsePiece, u64), Failure> {
+    let mut at = 0;
+    let mut integer = || {
+        let value = varint::take(|| {
+            let byte = coded.get(at).copied().ok_or_else(damaged)?;
+            at += 1;
+            Ok(byte)
+        })?;
+        value.ok_or_else(damaged)
+    };
+    let (runs_len, values_len, coded_len) = (integer()?, integer()?, integer()?);
+    let coded_len = usize::try_from(coded_len).map_err(|_| damaged())?;
+    if runs_len.saturating_add(values_len) > SPARSE_LEN {
+        return Err(out_of_range("the length of a sparse stream"));
+    }
+    let (runs_coded, values_coded) =
+        coded.get(at..).and_then(|rest| rest.split_at_checked(coded_len)).ok_or_else(damaged)?;
+    let runs = whole(runs_frame, runs_coded, runs_len)?;
+    let values = whole(values_frame, values_coded, values_len)?;
+    Ok((SparsePiece::new(runs, values, raw_len)?, runs_len + values_len))
+}
+
+fn whole(frame: &mut FrameReader, coded: &[u8], len: u64) -> Result<Vec<u8>, Failure> {
+    let (mut out, mut at) = (vec![0; len as usize], 0);
+    frame.pull(coded, &mut at, &mut out)?;
+    frame.finish_piece(coded, at)?;
+    Ok(out)
+}
+
+fn ends_early() -> Failure {
+    failure!(PackageCorrupt, "a stream of the delta holds less than its ops take")
+}
