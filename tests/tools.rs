@@ -95,6 +95,25 @@ fn what_skopeo_writes_is_read() {
 }
 
 #[test]
+fn skopeo_s_zstd_follows_from_its_name_alone() {
+    if !have(&["skopeo"]) {
+        return;
+    }
+    let (one, two) = versions();
+    let world = World::new();
+    for (version, layers) in [("1", &one), ("2", &two)] {
+        world.write(&format!("{version}.oci"), Shape::Oci(Pressed::Gzip(6)).archive(&[layers]));
+        world.sh(&format!("skopeo copy -q --dest-compress-format zstd oci-archive:{version}.oci oci-archive:{version}:v")).ok();
+    }
+    world.package("1", "2", "p");
+    world.apply("p", "1", "out");
+    world.sh("cmp out 2").ok();
+    let layers = world.sh("dd-inspect --base 1 --target 2 | dd-extract | jq -r 'select(.type == \"blob\") | .encoding.encoding // empty'").ok();
+    assert!(!layers.text().is_empty());
+    assert!(layers.text().lines().all(|line| line == "zstd-klauspost"), "{}", layers.text());
+}
+
+#[test]
 fn buildah_s_images_come_back() {
     if !have(&["buildah"]) {
         return;

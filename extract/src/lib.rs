@@ -14,6 +14,7 @@ mod plan;
 mod run;
 #[cfg(feature = "identify")]
 mod work;
+pub mod zstd;
 
 #[cfg(feature = "identify")]
 pub use run::run;

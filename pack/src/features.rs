@@ -68,6 +68,8 @@ mod tests {
             r#"{"encoding":"gzip","header":"","deflate":"pigz","level":6,"block":131072}"#,
             r#"{"encoding":"gzip","header":"","deflate":"klauspost","release":"1.10.2","level":5}"#,
             r#"{"encoding":"gzip-members","uses":["amended-1","go-1.16"]}"#,
+            r#"{"encoding":"zstd-klauspost","release":"1.14.2","level":"default","first_block":8}"#,
+            r#"{"encoding":"zstd-klauspost","release":"1.17.8","level":"fastest"}"#,
             &format!(
                 r#"{{"encoding":"zstd","library":"{}","level":3}}"#,
                 dd_extract::encoding::zstd::library()

@@ -10,6 +10,7 @@ pub(crate) mod parse;
 mod pgzip;
 pub(crate) mod symbols;
 
+pub(crate) use bits::BitWriter;
 pub use blocks::{Blocks, PieceCoder};
 use go_fast::{Effort, GoFast};
 use go_lazy::GoLazy;

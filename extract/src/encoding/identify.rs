@@ -5,6 +5,7 @@
 
 mod compare;
 mod deflate;
+mod frames;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -17,8 +18,7 @@ use dd_inspect::record::Compression;
 use tempfile::SpooledTempFile;
 
 use super::gzip::{GzipReader, Member};
-use super::zstd::ZstdParams;
-use super::{Deflate, Encoding, decompress, members, script_header, zstd};
+use super::{Deflate, Encoding, decompress, members, script_header};
 use compare::{RangeReader, encodes_to};
 use deflate::Method;
 
@@ -237,42 +237,6 @@ impl Task<'_> {
             return Ok(vec![0]);
         }
         Ok([&[1], &self.bytes(member.deflate.end, member.deflate.end + 8)?[..]].concat())
-    }
-
-    fn zstd(&self) -> io::Result<Proven> {
-        let size = self.compressed.size();
-        let start = self.bytes(0, size.min(6))?;
-        // RFC 8878, 3.1.1.1: the byte after the magic number describes the frame header.
-        let [0x28, 0xb5, 0x2f, 0xfd, descriptor, ..] = start[..] else {
-            return Ok(Proven::bytes());
-        };
-        let has_size = descriptor & 0xe0 != 0;
-        let params = |level| ZstdParams {
-            library: zstd::library().to_owned(),
-            level,
-            content_size: has_size.then_some(self.plain.size()),
-            checksum: descriptor & 4 != 0,
-        };
-        for level in [3, 19, 1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18] {
-            let encoding = Encoding::Zstd(params(level));
-            if !compare::begins(&encoding, self.plain, self.compressed)? {
-                continue;
-            }
-            let plain = 0..self.plain.size();
-            let end = encodes_to(&encoding, io::empty(), self.plain, plain, self.compressed, 0)?;
-            match end {
-                Some(end) if end == size => {
-                    return Ok(Proven { encoding, corrections: Corrections::None });
-                }
-                Some(end) if size - end <= size / 100 + (64 << 10) => {
-                    let mut tail = tempfile::spooled_tempfile_in(SPOOL_LEN, self.scratch_dir);
-                    io::copy(&mut RangeReader::new(self.compressed, end..size), &mut tail)?;
-                    return Proven::script(encoding, tail);
-                }
-                _ => {}
-            }
-        }
-        Ok(Proven::bytes())
     }
 }
 

@@ -3,7 +3,8 @@
 //! An [`Encoding`] is parameters, plus, for some, *corrections*: a stream of bytes beside them. It is found by
 //! [`identify::identify`], which takes the first of these tiers that makes the very bytes again when it is run:
 //!
-//! 1. an encoder that is known: parameters only (zlib, Go, klauspost and pgzip in a gzip file; libzstd);
+//! 1. an encoder that is known: parameters only (zlib, Go, klauspost and pgzip in a gzip file; klauspost's zstd and
+//!    libzstd);
 //! 2. corrections to a prediction: to what a known encoder writes, or preflate's;
 //! 3. the bytes as they are.
 //!
@@ -24,6 +25,7 @@ pub mod stream;
 mod varint;
 pub mod zlib;
 pub mod zstd;
+pub mod zstd_klauspost;
 
 use std::fmt;
 use std::io::{self, Cursor, Read, Write};
@@ -34,6 +36,7 @@ use serde::{Deserialize, Serialize};
 
 use stream::Known;
 use zstd::ZstdParams;
+use zstd_klauspost::KlauspostParams;
 
 /// How compressed bytes follow from the uncompressed ones.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,6 +72,8 @@ pub enum Encoding {
     },
     /// One Zstandard frame by libzstd; the corrections, if there are any, are the bytes after it.
     Zstd(ZstdParams),
+    /// One Zstandard frame by klauspost/compress; the corrections, if there are any, are the bytes after it.
+    ZstdKlauspost(KlauspostParams),
 }
 
 /// How a deflate stream follows from its content.
@@ -93,7 +98,7 @@ pub enum Preflate {
     },
 }
 
-const KNOWN: [&str; 5] = ["identity", "bytes", "gzip", "gzip-members", "zstd"];
+const KNOWN: [&str; 6] = ["identity", "bytes", "gzip", "gzip-members", "zstd", "zstd-klauspost"];
 const KNOWN_DEFLATE: [&str; 5] = ["zlib", "go", "klauspost", "pigz", preflate::ID];
 
 fn is_zero(n: &u64) -> bool {
@@ -141,6 +146,9 @@ impl Encoding {
                 "use the release that made the package"),
             );
         }
+        if let Self::ZstdKlauspost(params) = &encoding {
+            params.check().map_err(|e| failure!(PackageCorrupt, "an encoding is wrong: {e}"))?;
+        }
         if encoding.chunk() > preflate::MAX_CHUNK_PLAIN {
             return Err(failure!(
                 PackageCorrupt,
@@ -160,7 +168,7 @@ impl Encoding {
     /// Whether it needs a stream of corrections to be given.
     pub fn needs_corrections(&self) -> bool {
         match self {
-            Self::Identity {} | Self::Zstd(_) => false,
+            Self::Identity {} | Self::Zstd(_) | Self::ZstdKlauspost(_) => false,
             Self::Bytes {} | Self::GzipMembers { .. } => true,
             Self::Gzip { deflate, .. } => matches!(deflate, Deflate::Preflate(_)),
         }
@@ -174,6 +182,7 @@ impl Encoding {
             Self::Gzip { deflate: Deflate::Preflate(_), .. } => vec![preflate::ID.to_owned()],
             Self::GzipMembers { uses, .. } => uses.clone(),
             Self::Zstd(params) => vec![format!("zstd-{}", params.library)],
+            Self::ZstdKlauspost(params) => vec![params.feature()],
         }
     }
 
@@ -199,6 +208,7 @@ impl Encoding {
                 corrected.max(stream::memory(*block).saturating_add(amended))
             }
             Self::Zstd(params) => params.memory(),
+            Self::ZstdKlauspost(params) => params.memory(),
         }
     }
 
@@ -229,6 +239,9 @@ impl Encoding {
                 Box::new(members::GzipEncoder::new(out, corrections, *chunk, *block))
             }
             Self::Zstd(params) => Box::new(zstd::ZstdEncoder::new(out, params, corrections)?),
+            Self::ZstdKlauspost(params) => {
+                Box::new(zstd_klauspost::KlauspostEncoder::new(out, *params, corrections)?)
+            }
         })
     }
 }
@@ -237,9 +250,13 @@ impl Encoding {
 fn unknown_feature(value: &serde_json::Value) -> Option<String> {
     let mut known = stream::features();
     known.extend([preflate::ID, amended::ID].map(str::to_owned));
+    known.extend(zstd_klauspost::features());
     let text = |field: &str| value.get(field)?.as_str();
-    let release =
-        text("deflate").zip(text("release")).map(|(id, release)| format!("{id}-{release}"));
+    let encoder = match text("encoding") {
+        Some("zstd-klauspost") => Some("klauspost-zstd"),
+        _ => text("deflate"),
+    };
+    let release = encoder.zip(text("release")).map(|(id, release)| format!("{id}-{release}"));
     let uses = value.get("uses").and_then(|uses| uses.as_array()).into_iter().flatten();
     let uses = uses.filter_map(|feature| feature.as_str()).map(str::to_owned);
     release.into_iter().chain(uses).find(|feature| !known.contains(feature))
@@ -279,6 +296,7 @@ impl fmt::Display for Encoding {
                 uses.iter().try_for_each(|feature| write!(f, ", {feature}"))
             }
             Self::Zstd(params) => write!(f, "zstd {} level {}", params.library, params.level),
+            Self::ZstdKlauspost(params) => write!(f, "zstd, {params}"),
         }
     }
 }

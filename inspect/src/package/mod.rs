@@ -46,6 +46,10 @@ pub fn features() -> Vec<String> {
         "klauspost-1.15.10",
         "pigz",
         "amended-1",
+        "klauspost-zstd-1.14.2",
+        "klauspost-zstd-1.16.4",
+        "klauspost-zstd-1.17.0",
+        "klauspost-zstd-1.17.8",
         "preflate-0.7.6",
     ];
     others.into_iter().map(str::to_owned).chain([zstd]).collect()

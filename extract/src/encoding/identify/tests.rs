@@ -11,6 +11,7 @@ use crate::encoding::decompress::{Decompressor, Limits, sniff};
 use crate::encoding::stream::candidates::Signs;
 use crate::encoding::stream::{GoRelease, KlauspostRelease, Known};
 use crate::encoding::zlib::{Deflater, ZlibParams};
+use crate::zstd::{Klauspost, Level as ZstdLevel, Release};
 
 /// Text that compresses like a layer: lines that repeat with changes.
 pub(crate) fn text(len: usize) -> Vec<u8> {
@@ -439,6 +440,38 @@ fn zstd_by_this_library() {
     }
 }
 
+/// What klauspost writes.
+fn klauspost_zstd(plain: &[u8], release: Release, level: ZstdLevel, first_block: u64) -> Vec<u8> {
+    let (mut encoder, mut file) = (Klauspost::new(release, level, first_block), Vec::new());
+    encoder.write(plain, &mut file);
+    encoder.finish(&mut file);
+    file
+}
+
+#[test]
+fn zstd_by_klauspost() {
+    // The end differs between releases: a few literals, then one run.
+    let mut plain = text(400_000);
+    plain.extend([0; 131_072]);
+    let all =
+        Release::ALL.into_iter().flat_map(|release| ZstdLevel::ALL.map(|level| (release, level)));
+    for (release, level) in all {
+        for first_block in [0, 8, 15] {
+            let file = klauspost_zstd(&plain, release, level, first_block);
+            let (encoding, corrections) = round_trip(&file, 10_001);
+            let Encoding::ZstdKlauspost(params) = encoding else { panic!("{encoding}") };
+            assert_eq!((params.level, params.first_block), (level, first_block));
+            assert_eq!(corrections, 0);
+            let skippable = [0x50, 0x2a, 0x4d, 0x18, 2, 0, 0, 0, 1, 2];
+            let (_, corrections) = round_trip(&[&file[..], &skippable].concat(), 10_001);
+            assert_eq!(corrections, skippable.len());
+        }
+    }
+    let short = klauspost_zstd(&plain[..3000], Release::V1_17_8, ZstdLevel::Default, 0);
+    let (encoding, _) = round_trip(&short, 7);
+    assert_eq!(encoding.to_string(), "zstd, klauspost 1.17.8 level default");
+}
+
 #[test]
 fn what_nothing_makes_is_carried() {
     let plain = text(100_000);
@@ -493,7 +526,15 @@ fn encodings_of_others_are_refused() {
     assert!(uses.message.contains("brotli"), "{uses}");
     let library = parse(r#"{"encoding":"zstd","library":"1.0.0","level":3}"#).unwrap_err();
     assert_eq!(library.category, dd_inspect::failure::Category::Unsupported);
+    let klauspost =
+        parse(r#"{"encoding":"zstd-klauspost","release":"2.0","level":"default"}"#).unwrap_err();
+    assert!(klauspost.message.contains("klauspost-zstd-2.0"), "{klauspost}");
     for wrong in [
+        r#"{"encoding":"zstd-klauspost","release":"1.17.8","level":"default","first_block":131072}"#,
+        r#"{"encoding":"zstd-klauspost","release":"1.17.8","level":"fastest","first_block":65536}"#,
+        r#"{"encoding":"zstd-klauspost","release":"1.17.8","level":"default","first_block":-1}"#,
+        r#"{"encoding":"zstd-klauspost","release":"1.17.8","level":"huge"}"#,
+        r#"{"encoding":"zstd-klauspost","level":"default"}"#,
         r#"{"encoding":"gzip","header":"xx","deflate":"zlib","level":6,"mem_level":8}"#,
         r#"{"encoding":"gzip-members","chunk":99999999999}"#,
         r#"{"level":6}"#,
