@@ -1,157 +1,44 @@
 //! Encodes files with the encoders of other programs and compares the digests with a table.
 //!
-//! `vectors TABLE INPUTS [VARIANT]`: TABLE has rows of input, length, SHA-256 and the encoders that give just that
-//! (`variant,variant:level,level;…`); INPUTS is the directory of the inputs. Prints for each variant and level that is
-//! known here the rows and how many of them are hit, and what was missed.
+//! `vectors TABLE INPUTS [VARIANT[:LEVEL]]`: INPUTS is the directory of the inputs. Prints for each variant and level that
+//! is known here the rows and how many of them are hit, and what was missed. `vectors --write DIR` writes the inputs of
+//! the repository's own table, from which `scripts/encoder-vectors` makes it.
 
-use std::collections::BTreeMap;
+#[path = "../tests/support/inputs.rs"]
+mod inputs;
+#[path = "../tests/support/table.rs"]
+mod table;
+
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
-use dd_extract::encoding::stream::{GoRelease, KlauspostRelease, Known};
-use dd_extract::encoding::zlib::ZlibParams;
-use dd_inspect::digest::Digest;
-
-/// What a row asks for.
-struct Row {
-    input: String,
-    len: u64,
-    sha256: String,
-    variant: String,
-    level: i8,
-}
-
-fn rows(table: &str) -> Result<Vec<Row>> {
-    let mut rows = Vec::new();
-    for line in table.lines().filter(|line| !line.starts_with('#')) {
-        let fields: Vec<&str> = line.split('\t').collect();
-        let [input, len, sha256, encoders] = fields[..] else {
-            bail!("a row of other fields: {line}")
-        };
-        for group in encoders.split(';') {
-            let (variants, levels) = group.split_once(':').context("a group without levels")?;
-            for variant in variants.split(',') {
-                for level in levels.split(',').filter_map(|level| level.parse().ok()) {
-                    rows.push(Row {
-                        input: input.to_owned(),
-                        len: len.parse()?,
-                        sha256: sha256.to_owned(),
-                        variant: variant.to_owned(),
-                        level,
-                    });
-                }
-            }
-        }
-    }
-    Ok(rows)
-}
-
-/// What the encoder of a variant gives, if it is known here.
-fn encode(variant: &str, level: i8, text: &[u8]) -> Result<Option<Vec<u8>>> {
-    let pigz =
-        |one_thread| Known::Pigz { level: level.cast_unsigned(), block: 128 << 10, one_thread };
-    let (known, head) = match variant {
-        "goa" => (Known::Go { release: GoRelease::V1_16, level, flush: false }, None),
-        "gob" => (Known::Go { release: GoRelease::V1_27, level, flush: false }, None),
-        "zlib8" | "zlib9" => {
-            let mem_level = variant.as_bytes()[4] - b'0';
-            (Known::Zlib(ZlibParams { level: level.cast_unsigned(), mem_level }), None)
-        }
-        "pigz" => (pigz(false), Some([0, 0, 0, 0, xfl(level), 3])),
-        "pigz1" => (pigz(true), Some([0, 0, 0, 0, xfl(level), 3])),
-        _ => {
-            let (block, release) = match variant.rsplit_once("kp") {
-                Some(("", release)) => (None, release),
-                Some(("pgz1M-", release)) => (Some(1 << 20), release),
-                Some(("pgz256K-", release)) => (Some(256 << 10), release),
-                _ => return Ok(None),
-            };
-            let Some(release) = release_of(release, level) else { return Ok(None) };
-            let known = Known::Klauspost { release, level, block };
-            (known, block.map(|_| [0, 9, 0x6e, 0x88, xfl(level), 255]))
-        }
-    };
-    // Levels that no encoder here has are not claimed.
-    let Ok(stream) = known.encode(text) else { return Ok(None) };
-    let Some(head) = head else { return Ok(Some(stream)) };
-    let mut crc = flate2::Crc::new();
-    crc.update(text);
-    let (sum, len) = (crc.sum().to_le_bytes(), crc.amount().to_le_bytes());
-    Ok(Some([&[0x1f, 0x8b, 8, 0][..], &head, &stream, &sum, &len].concat()))
-}
-
-/// RFC 1952, 2.3.1.
-fn xfl(level: i8) -> u8 {
-    match level {
-        9 => 2,
-        1 => 4,
-        _ => 0,
-    }
-}
-
-/// The release that stands for a class at a level, if it is claimed.
-fn release_of(class: &str, level: i8) -> Option<KlauspostRelease> {
-    use KlauspostRelease as Release;
-    Some(match class {
-        "1.18.2" => Release::V1_18_1,
-        "1.18.1" if level < 9 => Release::V1_18_1,
-        "1.18.0" => Release::V1_18_0,
-        "1.15.15" => Release::V1_15_11,
-        "1.15.12" if level < 7 => Release::V1_15_11,
-        "1.15.12" | "1.15.10" => Release::V1_15_10,
-        "1.15.4" => Release::V1_15_0,
-        "1.14.4" => Release::V1_14_3,
-        "1.14.2" => Release::V1_14_0,
-        "1.12.3" => Release::V1_12_3,
-        "1.12.2" => Release::V1_12_2,
-        "1.10.3" => Release::V1_10_2,
-        _ => return None,
-    })
-}
+use anyhow::{Result, bail};
 
 fn main() -> Result<ExitCode> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let (table, inputs, only) = match &args[..] {
-        [table, inputs] => (table, inputs, None),
-        [table, inputs, only] => (table, inputs, Some(only)),
-        _ => bail!("usage: vectors TABLE INPUTS [VARIANT[:LEVEL]]"),
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let (path, directory, only) = match args[..] {
+        ["--write", directory] => return write(Path::new(directory)),
+        [path, directory] => (path, directory, None),
+        [path, directory, only] => (path, directory, Some(only)),
+        _ => bail!("usage: vectors TABLE INPUTS [VARIANT[:LEVEL]], or vectors --write DIR"),
     };
-    let mut rows = rows(&std::fs::read_to_string(table)?)?;
-    if let Some(only) = only {
-        rows.retain(|row| {
-            *only == row.variant || *only == format!("{}:{}", row.variant, row.level)
-        });
-    }
-    rows.sort_by(|a, b| (&a.input, &a.variant, a.level).cmp(&(&b.input, &b.variant, b.level)));
-    let mut tallies: BTreeMap<(String, i8), (u32, u32)> = BTreeMap::new();
-    let mut loaded = (String::new(), Vec::new());
-    for row in &rows {
-        if loaded.0 != row.input {
-            loaded = (row.input.clone(), std::fs::read(Path::new(inputs).join(&row.input))?);
-        }
-        let Some(coded) = encode(&row.variant, row.level, &loaded.1)? else { continue };
-        let hit = Digest::of(&coded).hex() == row.sha256;
-        let tally = tallies.entry((row.variant.clone(), row.level)).or_default();
-        tally.0 += 1;
-        tally.1 += u32::from(hit);
-        if !hit {
-            println!(
-                "miss {}:{} {} {} wanted {}",
-                row.variant,
-                row.level,
-                row.input,
-                coded.len(),
-                row.len
-            );
-        }
-    }
+    let input = |name: &str| Ok(std::fs::read(Path::new(directory).join(name))?);
+    let missed = |what| println!("missed: {what}");
+    let tallies = table::check(&std::fs::read_to_string(path)?, only, input, missed)?;
     println!("| variant | level | rows | hits |\n|---|---|---|---|");
     for ((variant, level), (rows, hits)) in &tallies {
         println!("| {variant} | {level} | {rows} | {hits} |");
     }
-    let all = |f: fn(&(u32, u32)) -> u32| tallies.values().map(f).sum::<u32>();
-    let (rows, hits) = (all(|tally| tally.0), all(|tally| tally.1));
+    let (rows, hits) =
+        tallies.values().fold((0, 0), |(rows, hits), tally| (rows + tally.0, hits + tally.1));
     println!("| all | | {rows} | {hits} |");
     Ok(if rows == hits { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn write(directory: &Path) -> Result<ExitCode> {
+    for name in inputs::names() {
+        std::fs::write(directory.join(&name), inputs::input(&name))?;
+    }
+    Ok(ExitCode::SUCCESS)
 }

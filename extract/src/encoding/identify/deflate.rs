@@ -123,11 +123,12 @@ impl Task<'_> {
         // preflate knows zlib's kind; it takes long, and for klauspost's kind it gives up late.
         let good = if signs.is_klauspost() || signs.is_go() { len / 20 } else { len / 1000 };
         let other = if cost > good { self.preflate(&corrected, cost)? } else { None };
-        let best = other.or(amended);
-        match best {
-            Some(method) if self.proves(member, &method)? => Ok(Some(method)),
-            _ => Ok(None),
+        for method in [other, amended].into_iter().flatten() {
+            if self.proves(member, &method)? {
+                return Ok(Some(method));
+            }
         }
+        Ok(None)
     }
 
     /// Corrections to what a known encoder writes: one that fits the beginning, else the one that is nearest there.

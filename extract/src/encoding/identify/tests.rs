@@ -262,6 +262,60 @@ fn estargz_is_members_by_one_encoder() {
 }
 
 #[test]
+fn files_that_lie_or_are_cut_are_carried() {
+    let plain = text(300_000);
+    let release = KlauspostRelease::V1_15_11;
+    let encoders = [
+        Known::Go { release: GoRelease::V1_16, level: 6, flush: false },
+        Known::Klauspost { release, level: 5, block: Some(256 << 10) },
+        Known::Pigz { level: 6, block: 128 << 10, one_thread: false },
+    ];
+    for known in encoders {
+        let whole = member_around(&known.encode(&plain).unwrap(), &plain, true);
+        let end = whole.len();
+        // A wrong length, a wrong check sum; what follows the member.
+        for damage in [end - 1, end - 5] {
+            let mut file = whole.clone();
+            file[damage] ^= 1;
+            let (encoding, corrections) = round_trip(&file, 50_000);
+            assert!(matches!(encoding, Encoding::GzipMembers { .. }), "{known}: {encoding}");
+            assert!(corrections < 60, "{corrections}");
+        }
+        for tail in [&[0; 700][..], b"\x1f\x8b\x08garbage", &whole[..9], &whole[..end / 2]] {
+            let (encoding, corrections) = round_trip(&[&whole[..], tail].concat(), 50_000);
+            let parts = corrections <= tail.len() + 60;
+            assert!(parts || encoding == Encoding::Bytes {}, "{encoding} {corrections}");
+        }
+        for cut in [end / 3, end - 9, end - 3] {
+            assert_eq!(round_trip(&whole[..cut], 50_000).0, Encoding::Bytes {}, "{known} {cut}");
+        }
+    }
+}
+
+#[test]
+fn a_record_for_other_bytes_gives_other_bytes_or_fails() {
+    let plain = text(50_000);
+    let encodings = [
+        r#"{"encoding":"gzip","header":"1f","deflate":"pigz","level":6,"block":131072}"#,
+        r#"{"encoding":"gzip","header":"1f","deflate":"pigz","level":0,"block":131072}"#,
+        r#"{"encoding":"gzip","header":"1f","deflate":"pigz","level":6,"block":99999999999}"#,
+        r#"{"encoding":"gzip","header":"1f","deflate":"klauspost","release":"1.10.2","level":9}"#,
+        r#"{"encoding":"gzip","header":"1f","deflate":"klauspost","release":"1.15.11","level":5,"block":4194305}"#,
+        r#"{"encoding":"gzip","header":"1f","deflate":"go","release":"1.16","level":77}"#,
+        r#"{"encoding":"gzip-members","block":4194305}"#,
+    ];
+    for (place, json) in encodings.into_iter().enumerate() {
+        let encoding = Encoding::parse(&serde_json::from_str(json).unwrap()).unwrap();
+        let run = || {
+            let mut encoder = encoding.encoder(Vec::new(), io::empty())?;
+            encoder.write_all(&plain)?;
+            encoder.finish()
+        };
+        assert_eq!(run().is_ok(), place == 0, "{json}");
+    }
+}
+
+#[test]
 fn hostile_amendments_fail() {
     let run = |script: &[u8]| {
         let mut whole = vec![1, 0, members::AMENDED];

@@ -1,0 +1,57 @@
+// Prints what Go's and klauspost's encoders and pgzip give for each file of a directory: name, variant, level, length and
+// SHA-256. Run by encoder-vectors.
+package main
+
+import (
+	"bytes"
+	"compress/flate"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	kp "github.com/klauspost/compress/flate"
+	"github.com/klauspost/pgzip"
+)
+
+func main() {
+	entries, err := os.ReadDir(os.Args[1])
+	check(err)
+	for _, entry := range entries {
+		text, err := os.ReadFile(filepath.Join(os.Args[1], entry.Name()))
+		check(err)
+		print := func(variant string, level int, open func(io.Writer) (io.WriteCloser, error)) {
+			var out bytes.Buffer
+			writer, err := open(&out)
+			check(err)
+			_, err = writer.Write(text)
+			check(err)
+			check(writer.Close())
+			fmt.Printf("%s %s %d %d %x\n", entry.Name(), variant, level, out.Len(), sha256.Sum256(out.Bytes()))
+		}
+		for _, level := range []int{-2, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9} {
+			print("goa", level, func(w io.Writer) (io.WriteCloser, error) { return flate.NewWriter(w, level) })
+			if level < 9 {
+				print("kp1.15.12", level, func(w io.Writer) (io.WriteCloser, error) { return kp.NewWriter(w, level) })
+			}
+		}
+		for _, level := range []int{1, 5, 6} {
+			for name, block := range map[string]int{"pgz1M-kp1.15.12": 1 << 20, "pgz256K-kp1.15.12": 256 << 10} {
+				print(name, level, func(w io.Writer) (io.WriteCloser, error) {
+					writer, err := pgzip.NewWriterLevel(w, level)
+					if err == nil {
+						err = writer.SetConcurrency(block, 2)
+					}
+					return writer, err
+				})
+			}
+		}
+	}
+}
+
+func check(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
