@@ -130,7 +130,7 @@ fn docker(images: &[&Image]) -> Files {
 }
 
 fn layout(images: &[&Image], pressed: Pressed, nested: bool, docker: bool) -> Files {
-    let mut files = vec![("oci-layout".to_owned(), br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec())];
+    let mut files = vec![("oci-layout".to_owned(), br#"{"imageLayoutVersion": "1.0.0"}"#.to_vec())];
     let mut index = Vec::new();
     let mut manifest_json = Vec::new();
     for image in images {

@@ -120,8 +120,8 @@ impl Task<'_> {
         let corrected = Corrected { member, signs: &signs, limit };
         let amended = self.amended(&corrected, nearly)?;
         let cost = amended.as_ref().map_or(u64::MAX, Method::cost);
-        // preflate knows zlib's kind; it takes long, and for klauspost's kind it gives up late.
-        let good = if signs.is_klauspost() || signs.is_go() { len / 20 } else { len / 1000 };
+        // preflate knows zlib's kind; it takes long, and for klauspost's kind it gives up late. Many a library's header is Go's.
+        let good = if signs.is_klauspost() { len / 20 } else { len / 1000 };
         let other = if cost > good { self.preflate(&corrected, cost)? } else { None };
         for method in [other, amended].into_iter().flatten() {
             if self.proves(member, &method)? {
