@@ -105,29 +105,38 @@ impl<'a> Catalog<'a> {
         places.find(|&place| self.file(place).is_some_and(|file| file.kind == wanted.kind))
     }
 
-    /// A file that this one may have been: of the same path, else of the same name with the longest end
-    /// of its path in common, else the same with digits left out; of equally good ones that whose size
-    /// is nearest.
+    /// A file that this one may have been: of the same path, else of the same name, digits left out, with
+    /// the longest end of its path in common. Digits count only between those that are equal without: a
+    /// version that happens to be the same says less than a directory's name.
     pub(crate) fn relative(&self, wanted: &File) -> Option<Place> {
         let same = self.same_path(wanted).filter(|&place| self.size(place) > 0);
-        same.or_else(|| self.nearest(wanted, true)).or_else(|| self.nearest(wanted, false))
+        same.or_else(|| self.nearest(wanted))
     }
 
-    /// The best of those around the place where a name would stand in the order by reversed names.
-    fn nearest(&self, wanted: &File, digits: bool) -> Option<Place> {
+    /// The best of those around the places where a name would stand in the orders by reversed names; of
+    /// equally good ones that whose size is nearest.
+    fn nearest(&self, wanted: &File) -> Option<Place> {
+        let name = wanted.name();
+        let own = || backwards(basename(name), false);
+        own().next()?;
+        let around = self.around(name, true).iter().chain(self.around(name, false)).copied();
+        let alike = around.filter(|&place| own().eq(backwards(basename(self.name(place)), false)));
+        alike.max_by_key(|&place| {
+            let common = |digits| {
+                let pairs = backwards(self.name(place), digits).zip(backwards(name, digits));
+                pairs.take_while(|(a, b)| a == b).count()
+            };
+            let distance = self.size(place).abs_diff(wanted.size);
+            (common(false), common(true), Reverse(distance), Reverse(place))
+        })
+    }
+
+    /// The files around the place where a name would stand in the order by reversed names.
+    fn around(&self, name: &[u8], digits: bool) -> &[Place] {
         let sorted = if digits { &self.by_end } else { &self.by_letters };
         let key = |name| backwards(name, digits);
-        let name = wanted.name();
         let at = sorted.partition_point(|&place| key(self.name(place)).lt(key(name)));
-        let around = &sorted[at.saturating_sub(NEIGHBOURS)..(at + NEIGHBOURS).min(sorted.len())];
-        let alike = around.iter().copied().filter(|&place| {
-            let mut own = key(basename(name)).peekable();
-            own.peek().is_some() && own.eq(key(basename(self.name(place))))
-        });
-        alike.max_by_key(|&place| {
-            let common = key(self.name(place)).zip(key(name)).take_while(|(a, b)| a == b).count();
-            (common, Reverse(self.size(place).abs_diff(wanted.size)), Reverse(place))
-        })
+        &sorted[at.saturating_sub(NEIGHBOURS)..(at + NEIGHBOURS).min(sorted.len())]
     }
 
     fn name(&self, place: Place) -> &'a [u8] {
@@ -218,5 +227,20 @@ mod tests {
         assert_eq!(relative("usr/lib/liby.so"), None);
         assert_eq!(relative("etc/empty"), None);
         assert_eq!(relative("123"), None);
+    }
+
+    #[test]
+    fn an_equal_version_is_no_reason_to_be_taken() {
+        let bases = [layer(&[
+            ("lib/numpy-1.26.2.dist-info/RECORD", "1"),
+            ("lib/pandas-2.1.3.dist-info/RECORD", "1234"),
+            ("lib/tzdata-2.1.4.dist-info/RECORD", "1234"),
+            ("lib/numpy-1.26.1.dist-info/RECORD", "12345"),
+        ])];
+        let catalog = Catalog::new(&bases);
+        let relative = |path| catalog.relative(&file(0, path, "1234"));
+        assert_eq!(relative("lib/pandas-2.1.4.dist-info/RECORD"), place(0, 1));
+        assert_eq!(relative("lib/numpy-1.26.4.dist-info/RECORD"), place(0, 3));
+        assert_eq!(relative("lib/numpy-1.27.2.dist-info/RECORD"), place(0, 0));
     }
 }
