@@ -61,9 +61,12 @@ impl Shape {
         tar_of(&self.files(images))
     }
 
-    /// The same as a directory.
+    /// The same as a directory; `oci-layout` is spelled as skopeo writes it, and dd-apply.
     pub fn directory(self, images: &[&Image], dir: &Path) {
-        for (name, bytes) in self.files(images) {
+        for (name, mut bytes) in self.files(images) {
+            if name == "oci-layout" {
+                bytes = br#"{"imageLayoutVersion": "1.0.0"}"#.to_vec();
+            }
             let path = dir.join(name);
             fs::create_dir_all(path.parent().expect("a parent")).expect("directories");
             fs::write(path, bytes).expect("a file");
@@ -130,7 +133,7 @@ fn docker(images: &[&Image]) -> Files {
 }
 
 fn layout(images: &[&Image], pressed: Pressed, nested: bool, docker: bool) -> Files {
-    let mut files = vec![("oci-layout".to_owned(), br#"{"imageLayoutVersion": "1.0.0"}"#.to_vec())];
+    let mut files = vec![("oci-layout".to_owned(), br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec())];
     let mut index = Vec::new();
     let mut manifest_json = Vec::new();
     for image in images {
