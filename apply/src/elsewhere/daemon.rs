@@ -71,14 +71,30 @@ fn held(diff_ids: &[DiffId], store: &Store) -> anyhow::Result<usize> {
     ids.dedup();
     let mut most = 0;
     for batch in ids.chunks(BATCH) {
-        let command = ["image", "inspect", "--format", "{{json .RootFS.Layers}}", "--"];
-        let answer = docker(store)?.args(command).args(batch).output()?;
-        for line in String::from_utf8(answer)?.lines() {
-            let layers: Option<Vec<DiffId>> = serde_json::from_str(line)?;
-            most = most.max(common(diff_ids, &layers.unwrap_or_default()));
-        }
+        // An image may be removed meanwhile, which fails its whole batch; the others still count.
+        let answers = match layers_of(batch, store) {
+            Ok(answers) => answers,
+            Err(_) => batch
+                .iter()
+                .filter_map(|id| layers_of(std::slice::from_ref(id), store).ok())
+                .flatten()
+                .collect(),
+        };
+        let held = answers.iter().map(|layers| common(diff_ids, layers));
+        most = most.max(held.max().unwrap_or(0));
     }
     Ok(most)
+}
+
+/// The layers of images by their IDs.
+fn layers_of(ids: &[String], store: &Store) -> anyhow::Result<Vec<Vec<DiffId>>> {
+    let command = ["image", "inspect", "--format", "{{json .RootFS.Layers}}", "--"];
+    let answer = String::from_utf8(docker(store)?.args(command).args(ids).output()?)?;
+    let images = answer.lines().map(|line| {
+        let layers: Option<Vec<DiffId>> = serde_json::from_str(line)?;
+        Ok(layers.unwrap_or_default())
+    });
+    images.collect()
 }
 
 fn docker(store: &Store) -> anyhow::Result<Helper> {
