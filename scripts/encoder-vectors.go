@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 
 	kp "github.com/klauspost/compress/flate"
+	"github.com/klauspost/compress/zstd"
 	"github.com/klauspost/pgzip"
 )
 
@@ -21,20 +22,28 @@ func main() {
 	for _, entry := range entries {
 		text, err := os.ReadFile(filepath.Join(os.Args[1], entry.Name()))
 		check(err)
-		print := func(variant string, level int, open func(io.Writer) (io.WriteCloser, error)) {
+		print := func(variant string, level any, open func(io.Writer) (io.WriteCloser, error)) {
 			var out bytes.Buffer
 			writer, err := open(&out)
 			check(err)
 			_, err = writer.Write(text)
 			check(err)
 			check(writer.Close())
-			fmt.Printf("%s %s %d %d %x\n", entry.Name(), variant, level, out.Len(), sha256.Sum256(out.Bytes()))
+			fmt.Printf("%s %s %v %d %x\n", entry.Name(), variant, level, out.Len(), sha256.Sum256(out.Bytes()))
 		}
 		for _, level := range []int{-2, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9} {
 			print("goa", level, func(w io.Writer) (io.WriteCloser, error) { return flate.NewWriter(w, level) })
 			if level < 9 {
 				print("kp1.15.12", level, func(w io.Writer) (io.WriteCloser, error) { return kp.NewWriter(w, level) })
 			}
+		}
+		for _, level := range []zstd.EncoderLevel{zstd.SpeedFastest, zstd.SpeedDefault} {
+			open := func(w io.Writer) (io.WriteCloser, error) { return zstd.NewWriter(w, zstd.WithEncoderLevel(level)) }
+			print("kz1.14.2", level, open)
+			print("kz8+1.14.2", level, func(w io.Writer) (io.WriteCloser, error) {
+				encoder, err := open(w)
+				return &sniffed{Encoder: encoder.(*zstd.Encoder)}, err
+			})
 		}
 		for _, level := range []int{1, 5, 6} {
 			for name, block := range map[string]int{"pgz1M-kp1.15.12": 1 << 20, "pgz256K-kp1.15.12": 256 << 10} {
@@ -48,6 +57,21 @@ func main() {
 			}
 		}
 	}
+}
+
+// What containers/image does: it looks at the first bytes, writes them, and hands on the rest.
+type sniffed struct{ *zstd.Encoder }
+
+func (s *sniffed) Write(text []byte) (int, error) {
+	first := len(text)
+	if first > 8 {
+		first = 8
+	}
+	if _, err := s.Encoder.Write(text[:first]); err != nil {
+		return 0, err
+	}
+	_, err := s.Encoder.ReadFrom(bytes.NewReader(text[first:]))
+	return len(text), err
 }
 
 func check(err error) {

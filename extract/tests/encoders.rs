@@ -87,18 +87,20 @@ fn python_writes_what_zlib_writes() {
 }
 
 #[test]
-fn gzip_and_pigz_need_corrections_at_most() {
+fn gzip_and_pigz_need_no_corrections() {
     let plain = input();
-    for command in [
-        &["gzip", "-n", "-6"][..],
-        &["gzip", "-9"],
-        &["pigz", "-p", "1", "-6"],
-        &["pigz", "-p", "2", "-9"],
+    for (command, name) in [
+        (&["gzip", "-n", "-6"][..], "gzip, GNU gzip 6"),
+        (&["gzip", "-1"], "gzip, GNU gzip 1"),
+        (&["gzip", "-9"], "gzip, GNU gzip 9"),
+        (&["pigz", "-p", "1", "-6"], "gzip, pigz 6"),
+        (&["pigz", "-p", "2", "-9"], "gzip, pigz 9"),
     ] {
         let Some(file) = output_of(command, &plain) else { continue };
         let (encoding, corrections) = round_trip(&file, &plain);
-        eprintln!("{command:?}: {encoding}, {corrections} of {}", file.len());
-        assert!(corrections <= file.len());
+        // Where pigz writes the same with one thread and several, it may be either.
+        assert!(encoding.to_string().starts_with(name), "{command:?}: {encoding}");
+        assert_eq!(corrections, 0, "{command:?}: {encoding}");
     }
 }
 

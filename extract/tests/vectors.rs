@@ -1,6 +1,6 @@
 //! What other programs' encoders gave for inputs of all kinds, and what is given here.
 //!
-//! `scripts/encoder-vectors` makes the table by running them: Go 1.19, klauspost/compress 1.15.12, pgzip 1.2.5, pigz 2.6 and
+//! `scripts/encoder-vectors` makes the table by running them: Go 1.19, klauspost/compress 1.15.12, pgzip 1.2.5, pigz 2.6, GNU gzip 1.12 and
 //! zlib 1.2.13.
 
 #![allow(clippy::unwrap_used, missing_docs)]

@@ -66,6 +66,7 @@ mod tests {
             r#"{"encoding":"gzip","header":"","deflate":"zlib","level":6,"mem_level":8}"#,
             r#"{"encoding":"gzip-members","chunk":5}"#,
             r#"{"encoding":"gzip","header":"","deflate":"pigz","level":6,"block":131072}"#,
+            r#"{"encoding":"gzip","header":"","deflate":"gnu-gzip","level":6}"#,
             r#"{"encoding":"gzip","header":"","deflate":"klauspost","release":"1.10.2","level":5}"#,
             r#"{"encoding":"gzip-members","uses":["amended-1","go-1.16"]}"#,
             r#"{"encoding":"zstd-klauspost","release":"1.14.2","level":"default","first_block":8}"#,

@@ -2,6 +2,7 @@
 
 pub(crate) mod bits;
 mod blocks;
+mod gnu;
 mod go_fast;
 mod go_lazy;
 mod huffman;
@@ -12,6 +13,7 @@ pub(crate) mod symbols;
 
 pub(crate) use bits::BitWriter;
 pub use blocks::{Blocks, PieceCoder};
+pub use gnu::Gnu;
 use go_fast::{Effort, GoFast};
 use go_lazy::GoLazy;
 pub use klauspost::{Class, Klauspost};
@@ -134,6 +136,13 @@ mod tests {
         out
     }
 
+    fn gnu(level: u8, pieces: &[&[u8]]) -> Vec<u8> {
+        let (mut encoder, mut out) = (Gnu::new(level), Vec::new());
+        pieces.iter().for_each(|piece| encoder.write(piece, &mut out));
+        encoder.finish(&mut out);
+        out
+    }
+
     fn inflate(coded: &[u8]) -> Vec<u8> {
         let mut text = Vec::new();
         flate2::read::DeflateDecoder::new(coded).read_to_end(&mut text).unwrap();
@@ -161,6 +170,19 @@ mod tests {
                         "{class:?} {level} {len} in pieces"
                     );
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn gnu_gzip_gives_the_text_back_however_it_is_cut() {
+        for len in [0, 1, 2, 3, 261, 262, 263, 65_274, 65_275, 65_534, 65_536, 65_798, 300_000] {
+            let text = sample(len);
+            let (start, end) = text.split_at(len / 3);
+            for level in 1..=9 {
+                let whole = gnu(level, &[&text]);
+                assert!(inflate(&whole) == text, "{level} {len}");
+                assert!(gnu(level, &[start, end]) == whole, "{level} {len} in pieces");
             }
         }
     }
@@ -198,11 +220,18 @@ mod tests {
             .iter()
             .flat_map(|&class| [5, 6, 1, 3].map(|level| klauspost(level, class, &[&text])).concat())
             .collect();
-        let digests = [go, classes, pgzip(1, 1 << 18, &text), older]
+        let gnu = (1..=9).flat_map(|level| gnu(level, &[&text])).collect();
+        let digests = [go, classes, pgzip(1, 1 << 18, &text), older, gnu]
             .map(|coded| Digest::of(&coded).hex()[..16].to_owned());
         assert_eq!(
             digests,
-            ["93dd548ab1ad91dc", "f6a5b9522490371c", "edf996e5060ea23f", "eb4cb25b56062240"]
+            [
+                "93dd548ab1ad91dc",
+                "f6a5b9522490371c",
+                "edf996e5060ea23f",
+                "eb4cb25b56062240",
+                "e9cad0ee271b2891"
+            ]
         );
     }
 
@@ -211,6 +240,7 @@ mod tests {
         #[test]
         fn any_text_comes_back(text in prop::collection::vec(0u8..4, 0..3000), level in -2i8..=9) {
             prop_assert_eq!(&inflate(&go(level, &[&text])), &text);
+            prop_assert_eq!(&inflate(&gnu(level.clamp(1, 9).cast_unsigned(), &[&text])), &text);
             for class in CLASSES {
                 prop_assert_eq!(&inflate(&klauspost(level, class, &[&text])), &text);
             }

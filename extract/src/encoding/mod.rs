@@ -99,7 +99,7 @@ pub enum Preflate {
 }
 
 const KNOWN: [&str; 6] = ["identity", "bytes", "gzip", "gzip-members", "zstd", "zstd-klauspost"];
-const KNOWN_DEFLATE: [&str; 5] = ["zlib", "go", "klauspost", "pigz", preflate::ID];
+const KNOWN_DEFLATE: [&str; 6] = ["zlib", "go", "klauspost", "pigz", "gnu-gzip", preflate::ID];
 
 fn is_zero(n: &u64) -> bool {
     *n == 0

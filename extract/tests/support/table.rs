@@ -2,11 +2,14 @@
 //! (`variant,variant:level,level;…`).
 
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 
 use anyhow::{Context, Result, bail};
+use dd_extract::encoding::Encoding;
 use dd_extract::encoding::stream::{GoRelease, KlauspostRelease, Known};
 use dd_extract::encoding::zlib::ZlibParams;
 use dd_inspect::digest::Digest;
+use serde_json::json;
 
 /// What a row asks for.
 #[derive(Debug)]
@@ -15,7 +18,7 @@ struct Row {
     len: u64,
     sha256: String,
     variant: String,
-    level: i8,
+    level: String,
 }
 
 fn rows(table: &str) -> Result<Vec<Row>> {
@@ -28,13 +31,13 @@ fn rows(table: &str) -> Result<Vec<Row>> {
         for group in encoders.split(';') {
             let (variants, levels) = group.split_once(':').context("a group without levels")?;
             for variant in variants.split(',') {
-                for level in levels.split(',').filter_map(|level| level.parse().ok()) {
+                for level in levels.split(',') {
                     rows.push(Row {
                         input: input.to_owned(),
                         len: len.parse()?,
                         sha256: sha256.to_owned(),
                         variant: variant.to_owned(),
-                        level,
+                        level: level.to_owned(),
                     });
                 }
             }
@@ -44,7 +47,39 @@ fn rows(table: &str) -> Result<Vec<Row>> {
 }
 
 /// What the encoder of a variant gives, if it is known here.
-fn encode(variant: &str, level: i8, text: &[u8]) -> Result<Option<Vec<u8>>> {
+fn encode(variant: &str, level: &str, text: &[u8]) -> Result<Option<Vec<u8>>> {
+    if variant.starts_with("kz") {
+        return zstd(variant, level, text);
+    }
+    match level.parse() {
+        Ok(level) => deflate(variant, level, text),
+        Err(_) => Ok(None),
+    }
+}
+
+/// klauspost's zstd; a variant that begins with `kz8+` has a first block of eight bytes.
+fn zstd(variant: &str, level: &str, text: &[u8]) -> Result<Option<Vec<u8>>> {
+    let (class, first_block) = match variant.strip_prefix("kz8+") {
+        Some(class) => (class, 8),
+        None => (&variant[2..], 0),
+    };
+    let release = match class {
+        "1.18.5" => "1.17.8",
+        // Before 1.18.5 nothing at all is written for the empty text.
+        "1.14.2" | "1.16.4" | "1.17.8" if !text.is_empty() => class,
+        _ => return Ok(None),
+    };
+    if !["default", "fastest"].contains(&level) {
+        return Ok(None);
+    }
+    let encoding = json!({"encoding": "zstd-klauspost", "release": release, "level": level, "first_block": first_block});
+    let mut encoder = Encoding::parse(&encoding)?.encoder(Vec::new(), io::empty())?;
+    encoder.write_all(text)?;
+    Ok(Some(encoder.finish()?))
+}
+
+/// The raw stream, or the gzip file where the program writes one.
+fn deflate(variant: &str, level: i8, text: &[u8]) -> Result<Option<Vec<u8>>> {
     let pigz =
         |one_thread| Known::Pigz { level: level.cast_unsigned(), block: 128 << 10, one_thread };
     let (known, head) = match variant {
@@ -56,6 +91,7 @@ fn encode(variant: &str, level: i8, text: &[u8]) -> Result<Option<Vec<u8>>> {
         }
         "pigz" => (pigz(false), Some([0, 0, 0, 0, xfl(level), 3])),
         "pigz1" => (pigz(true), Some([0, 0, 0, 0, xfl(level), 3])),
+        "gzip" => (Known::Gnu { level: level.cast_unsigned() }, Some([0, 0, 0, 0, xfl(level), 3])),
         _ => {
             let (block, release) = match variant.rsplit_once("kp") {
                 Some(("", release)) => (None, release),
@@ -107,7 +143,7 @@ fn release_of(class: &str, level: i8) -> Option<KlauspostRelease> {
 }
 
 /// Rows and hits by variant and level.
-pub type Tallies = BTreeMap<(String, i8), (u32, u32)>;
+pub type Tallies = BTreeMap<(String, String), (u32, u32)>;
 
 /// Encodes the inputs of a table and compares; `missed` is told of what differs.
 pub fn check(
@@ -120,16 +156,16 @@ pub fn check(
     if let Some(only) = only {
         rows.retain(|row| only == row.variant || only == format!("{}:{}", row.variant, row.level));
     }
-    rows.sort_by(|a, b| (&a.input, &a.variant, a.level).cmp(&(&b.input, &b.variant, b.level)));
+    rows.sort_by(|a, b| (&a.input, &a.variant, &a.level).cmp(&(&b.input, &b.variant, &b.level)));
     let mut tallies = Tallies::new();
     let mut loaded = (String::new(), Vec::new());
     for row in &rows {
         if loaded.0 != row.input {
             loaded = (row.input.clone(), input(&row.input)?);
         }
-        let Some(coded) = encode(&row.variant, row.level, &loaded.1)? else { continue };
+        let Some(coded) = encode(&row.variant, &row.level, &loaded.1)? else { continue };
         let hit = Digest::of(&coded).hex() == row.sha256;
-        let tally = tallies.entry((row.variant.clone(), row.level)).or_default();
+        let tally = tallies.entry((row.variant.clone(), row.level.clone())).or_default();
         tally.0 += 1;
         tally.1 += u32::from(hit);
         if !hit {

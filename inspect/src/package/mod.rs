@@ -45,6 +45,7 @@ pub fn features() -> Vec<String> {
         "klauspost-1.15.0",
         "klauspost-1.15.10",
         "pigz",
+        "gnu-gzip",
         "amended-1",
         "klauspost-zstd-1.14.2",
         "klauspost-zstd-1.16.4",

@@ -221,6 +221,20 @@ fn blocks_of_pgzip_that_another_level_wrote_are_corrected() {
 }
 
 #[test]
+fn gnu_gzip_of_every_level() {
+    let plain = text(300_000);
+    for level in 1..=9 {
+        let known = Known::Gnu { level };
+        let mut file = member_around(&known.encode(&plain).unwrap(), &plain, false);
+        file[9] = 3;
+        let (encoding, corrections) = round_trip(&file, 33_333);
+        let deflate = Deflate::Known(known);
+        assert!(matches!(&encoding, Encoding::Gzip { deflate: found, .. } if *found == deflate));
+        assert_eq!((corrections, encoding.features()), (0, vec!["gnu-gzip".to_owned()]));
+    }
+}
+
+#[test]
 fn pigz_with_one_thread_and_several() {
     let plain = text(600_000);
     for block in [128 << 10, 1 << 15, 200_000] {
@@ -297,6 +311,8 @@ fn a_record_for_other_bytes_gives_other_bytes_or_fails() {
     let plain = text(50_000);
     let encodings = [
         r#"{"encoding":"gzip","header":"1f","deflate":"pigz","level":6,"block":131072}"#,
+        r#"{"encoding":"gzip","header":"1f","deflate":"gnu-gzip","level":1}"#,
+        r#"{"encoding":"gzip","header":"1f","deflate":"gnu-gzip","level":0}"#,
         r#"{"encoding":"gzip","header":"1f","deflate":"pigz","level":0,"block":131072}"#,
         r#"{"encoding":"gzip","header":"1f","deflate":"pigz","level":6,"block":99999999999}"#,
         r#"{"encoding":"gzip","header":"1f","deflate":"klauspost","release":"1.10.2","level":9}"#,
@@ -311,7 +327,7 @@ fn a_record_for_other_bytes_gives_other_bytes_or_fails() {
             encoder.write_all(&plain)?;
             encoder.finish()
         };
-        assert_eq!(run().is_ok(), place == 0, "{json}");
+        assert_eq!(run().is_ok(), place < 2, "{json}");
     }
 }
 

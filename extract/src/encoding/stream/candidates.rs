@@ -112,6 +112,7 @@ impl Known {
             Self::Go { level, .. } => ("go", level, 0),
             Self::Klauspost { level, block, .. } => ("klauspost", level, block.unwrap_or(0)),
             Self::Pigz { level, block, .. } => ("pigz", level.cast_signed(), block),
+            Self::Gnu { level } => ("gnu", level.cast_signed(), 0),
         }
     }
 
@@ -134,13 +135,19 @@ fn zlib(signs: &Signs) -> Vec<Known> {
             all.extend([pigz(false), pigz(true)]);
         }
     }
-    for mem_level in [8, 9] {
-        // zlib ends with a stored block without bytes at level 0 alone.
-        let possible = levels
-            .iter()
-            .filter(|level| **level == 0 || signs.end.is_empty() || !signs.ends_stored());
-        all.extend(possible.map(|&level| Known::Zlib(ZlibParams { level, mem_level })));
+    let stored = signs.ends_stored() && !signs.end.is_empty();
+    let zlib = |level, mem_level| Known::Zlib(ZlibParams { level, mem_level });
+    for &level in &levels {
+        // They end with a stored block without bytes at level 0 alone.
+        if level == 0 || !stored {
+            all.push(zlib(level, 8));
+        }
+        if level > 0 && !stored {
+            all.push(Known::Gnu { level });
+        }
     }
+    let possible = levels.iter().filter(|level| **level == 0 || !stored);
+    all.extend(possible.map(|&level| zlib(level, 9)));
     all
 }
 

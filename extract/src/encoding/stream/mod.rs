@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::pigz::Pigz;
 use super::varint;
 use super::zlib::{self, Deflater, ZlibParams};
-use crate::deflate::{Blocks, Class, Go, Klauspost, Piece};
+use crate::deflate::{Blocks, Class, Gnu, Go, Klauspost, Piece};
 pub use releases::{GoRelease, KlauspostRelease};
 use releases::{name, place};
 
@@ -61,6 +61,12 @@ pub enum Known {
         #[serde(skip_serializing_if = "std::ops::Not::not", default)]
         one_thread: bool,
     },
+    /// GNU gzip.
+    #[serde(rename = "gnu-gzip")]
+    Gnu {
+        /// 1 to 9.
+        level: u8,
+    },
 }
 
 /// How a script says which encoder it is.
@@ -69,12 +75,13 @@ const GO: u8 = 3;
 const KLAUSPOST: u8 = 4;
 const PIGZ: u8 = 5;
 const GO_FLUSHED: u8 = 6;
+const GNU: u8 = 8;
 
 /// The features that encoders of this module are.
 pub(super) fn features() -> Vec<String> {
     let go = releases::GO.map(|(_, name)| format!("go-{name}"));
     let klauspost = releases::KLAUSPOST.map(|(_, name)| format!("klauspost-{name}"));
-    [&go[..], &klauspost, &["pigz".to_owned(), "zlib".to_owned()]].concat()
+    [&go[..], &klauspost, &["gnu-gzip", "pigz", "zlib"].map(str::to_owned)].concat()
 }
 
 impl Known {
@@ -87,6 +94,7 @@ impl Known {
                 format!("klauspost-{}", name(&releases::KLAUSPOST, *release))
             }
             Self::Pigz { .. } => "pigz".to_owned(),
+            Self::Gnu { .. } => "gnu-gzip".to_owned(),
         }
     }
 
@@ -95,7 +103,7 @@ impl Known {
         match self {
             Self::Zlib(_) => zlib::MEMORY,
             Self::Go { .. } | Self::Klauspost { block: None, .. } => 4 << 20,
-            Self::Pigz { one_thread: true, .. } => zlib::MEMORY,
+            Self::Pigz { one_thread: true, .. } | Self::Gnu { .. } => zlib::MEMORY,
             Self::Klauspost { block: Some(block), .. } | Self::Pigz { block, .. } => memory(*block),
         }
     }
@@ -149,6 +157,7 @@ impl Known {
                 let threads = (!one_thread).then(|| threads(block));
                 Pigz::new(level, block as usize, threads).map(Writer::Pigz)
             }
+            Self::Gnu { level: level @ 1..=9 } => Ok(Writer::Gnu(Box::new(Gnu::new(level)))),
             _ => Err(failure!(PackageCorrupt, "no deflate encoder has these parameters: {self:?}")),
         }
     }
@@ -170,12 +179,13 @@ impl Known {
                 script.extend([PIGZ, level, u8::from(one_thread)]);
                 varint::put(script, block);
             }
+            Self::Gnu { level } => script.extend([GNU, level, 0]),
         }
     }
 
     /// Reads what [`Known::put`] wrote, after its first byte; none for another encoder or release.
     pub(super) fn get(id: u8, script: &mut impl Read) -> io::Result<Option<Self>> {
-        if ![ZLIB, GO, KLAUSPOST, PIGZ, GO_FLUSHED].contains(&id) {
+        if ![ZLIB, GO, KLAUSPOST, PIGZ, GO_FLUSHED, GNU].contains(&id) {
             return Ok(None);
         }
         let mut bytes = [0; 2];
@@ -184,6 +194,7 @@ impl Known {
         let (release, signed) = (usize::from(first), level.cast_signed());
         Ok(match id {
             ZLIB => Some(Self::Zlib(ZlibParams { level: first, mem_level: level })),
+            GNU => (level == 0).then_some(Self::Gnu { level: first }),
             PIGZ => {
                 let block = varint::get(script)?;
                 (level <= 1).then_some(Self::Pigz { level: first, block, one_thread: level == 1 })
@@ -215,6 +226,7 @@ impl fmt::Display for Known {
             }
             Self::Pigz { level, one_thread: true, .. } => write!(f, "pigz {level} -p 1"),
             Self::Pigz { level, .. } => write!(f, "pigz {level}"),
+            Self::Gnu { level } => write!(f, "GNU gzip {level}"),
             Self::Klauspost { release, level, block } => {
                 let program = if block.is_some() { "pgzip" } else { "klauspost" };
                 write!(f, "{program} {} level {level}", name(&releases::KLAUSPOST, *release))
@@ -252,6 +264,7 @@ pub(super) enum Writer {
     Klauspost(Box<Klauspost>, bool),
     Pgzip(Blocks<Piece>),
     Pigz(Pigz),
+    Gnu(Box<Gnu>),
 }
 
 impl Writer {
@@ -263,6 +276,7 @@ impl Writer {
             Self::Klauspost(klauspost, _) => klauspost.write(plain, out),
             Self::Pgzip(blocks) => blocks.write(plain, out),
             Self::Pigz(pigz) => return pigz.write(plain, out),
+            Self::Gnu(gnu) => gnu.write(plain, out),
         }
         Ok(())
     }
@@ -285,6 +299,7 @@ impl Writer {
             }
             Self::Pgzip(mut blocks) => blocks.finish(out),
             Self::Pigz(pigz) => return pigz.finish(out),
+            Self::Gnu(mut gnu) => gnu.finish(out),
         }
         Ok(())
     }
@@ -324,6 +339,8 @@ mod tests {
             Known::Go { release: GoRelease::V1_27, level: -1, flush: true },
             Known::Pigz { level: 0, block: 1 << 17, one_thread: false },
             Known::Pigz { level: 6, block: 1 << 14, one_thread: true },
+            Known::Gnu { level: 0 },
+            Known::Gnu { level: 10 },
             Known::Klauspost { release, level: -3, block: None },
             Known::Klauspost { release, level: 5, block: Some(0) },
             Known::Klauspost { release, level: 5, block: Some(MAX_BLOCK + 1) },
