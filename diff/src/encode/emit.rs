@@ -9,10 +9,10 @@ use super::groups::{Group, literal_kind};
 use super::layer::Layer;
 use super::opened::{self, Coder, Kept};
 use super::plan::{From, Piece};
-use super::similar::Cover;
+use super::similar::{Cover, Found};
 use crate::headers::encoder::HeaderEncoder;
 use crate::program::{
-    Entry, Literal, Owner, PayloadWriter, Range, Source, SourceBytes, Sources,
+    Entry, Literal, Owner, Params, PayloadWriter, Range, Source, SourceBytes, Sources,
     ids::{generator::TAR_HEADER, opening},
 };
 
@@ -48,8 +48,8 @@ impl Sources for Bases<'_> {
 }
 
 /// Base layers by the places that the payload's head gives them.
-struct Placed<'a> {
-    bases: &'a [Layer],
+pub(super) struct Placed<'a> {
+    pub(super) bases: &'a [Layer],
     /// How many of them are base layers; the others are kept objects.
     real: usize,
     /// The base layer at each place.
@@ -81,10 +81,10 @@ impl SourceBytes for Placed<'_> {
 
 /// Writes pieces, one after the other.
 pub(crate) struct Emitter<'a> {
-    writer: PayloadWriter<Bases<'a>>,
-    target: &'a Layer,
+    pub(super) writer: PayloadWriter<Bases<'a>>,
+    pub(super) target: &'a Layer,
     catalog: &'a Catalog<'a>,
-    sources: Placed<'a>,
+    pub(super) sources: Placed<'a>,
     headers: HeaderEncoder,
 }
 
@@ -139,8 +139,8 @@ impl<'a> Emitter<'a> {
         self.writer.charge(owner);
     }
 
-    /// Writes one piece; `covers` are those of its content.
-    pub(crate) fn piece(&mut self, piece: &Piece, covers: &[Cover]) -> anyhow::Result<Cost> {
+    /// Writes one piece; `found` is what was found of its content.
+    pub(crate) fn piece(&mut self, piece: &Piece, found: &Found) -> anyhow::Result<Cost> {
         match piece {
             Piece::Copy { layer, offset, len } => {
                 let source = self.source(*layer)?;
@@ -152,18 +152,19 @@ impl<'a> Emitter<'a> {
             }
             Piece::Leave => self.writer.leave()?,
             Piece::Header { file, zeros, model, .. } => return self.header(*file, *zeros, *model),
-            Piece::Content { file, from } => return self.content(*file, *from, covers),
+            Piece::Content { file, from } => return self.content(*file, *from, found),
             Piece::Frame { offset, len, layer, covers } => {
-                return self.covered(*offset, *len, *layer, covers);
+                return self.covered((*offset, *len), *layer, covers);
             }
             Piece::Other { offset, len, near } => {
-                return self.covered(*offset, *len, near.map_or(0, |near| near.layer), covers);
+                let layer = near.map_or(0, |near| near.layer);
+                return self.found((*offset, *len), layer, found);
             }
         }
         Ok(Cost::default())
     }
 
-    fn content(&mut self, file: u32, from: From, covers: &[Cover]) -> anyhow::Result<Cost> {
+    fn content(&mut self, file: u32, from: From, found: &Found) -> anyhow::Result<Cost> {
         let file = self.target.files.get(file as usize).context("no such file")?;
         match from {
             From::Twin(place) => {
@@ -173,9 +174,9 @@ impl<'a> Emitter<'a> {
                 Ok(Cost::default())
             }
             From::Relative(place) => {
-                self.covered(file.content_offset, file.size, place.layer, covers)
+                self.found((file.content_offset, file.size), place.layer, found)
             }
-            From::Nowhere => self.covered(file.content_offset, file.size, 0, &[]),
+            From::Nowhere => self.covered((file.content_offset, file.size), 0, &[]),
         }
     }
 
@@ -215,11 +216,21 @@ impl<'a> Emitter<'a> {
         Ok(Cost::default())
     }
 
+    /// Writes a range of the target by what was found of it.
+    fn found(&mut self, range: (u64, u64), layer: u32, found: &Found) -> anyhow::Result<Cost> {
+        match &found.model {
+            Some(params) => {
+                let params = Params { source: self.source(layer)?, ..params.clone() };
+                self.executable(range, layer, &found.covers, params)
+            }
+            None => self.covered(range, layer, &found.covers),
+        }
+    }
+
     /// Writes a range of the target: what covers say as edits, the rest as literals.
-    fn covered(
+    pub(super) fn covered(
         &mut self,
-        offset: u64,
-        len: u64,
+        (offset, len): (u64, u64),
         layer: u32,
         covers: &[Cover],
     ) -> anyhow::Result<Cost> {
@@ -261,7 +272,7 @@ impl<'a> Emitter<'a> {
         Ok(differing)
     }
 
-    fn literals(&mut self, kind: Literal, offset: u64, len: u64) -> anyhow::Result<()> {
+    pub(super) fn literals(&mut self, kind: Literal, offset: u64, len: u64) -> anyhow::Result<()> {
         let mut at = 0;
         while at < len {
             let part = CHUNK.min(len - at);

@@ -8,7 +8,7 @@ use std::io;
 use super::catalog::Catalog;
 use super::layer::Layer;
 use super::plan::{From, Piece, Range};
-use super::similar::Cover;
+use super::similar::Found;
 use crate::program::{Literal, limits};
 
 /// Pieces whose literals share dictionaries.
@@ -34,10 +34,10 @@ pub(crate) fn groups(
     target: &Layer,
     catalog: &Catalog<'_>,
     pieces: &[Piece],
-    covers: &[(usize, Vec<Cover>)],
+    found: &[(usize, Found)],
 ) -> io::Result<Vec<Group>> {
     let mut groups: Vec<Group> = Vec::new();
-    for (number, covers) in covers {
+    for (number, Found { covers, .. }) in found {
         let Some(Piece::Content { file, from: From::Relative(place) }) = pieces.get(*number) else {
             continue;
         };
@@ -93,7 +93,7 @@ fn is_text(bytes: &[u8]) -> bool {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::encode::{File, catalog::Place};
+    use crate::encode::{File, catalog::Place, similar::Cover};
     use dd_inspect::digest::DiffId;
     use dd_inspect::record::EntryKind;
     use std::sync::Arc;
@@ -127,8 +127,11 @@ mod tests {
             Piece::Content { file, from }
         };
         let pieces: Vec<Piece> = (0..sizes.len() as u32).map(piece).collect();
-        let cover = |&len: &u64| vec![Cover { target: 0, base: 0, len }];
-        let covers: Vec<(usize, Vec<Cover>)> = covered.iter().map(cover).enumerate().collect();
+        let cover = |&len: &u64| {
+            let covers = vec![Cover { target: 0, base: 0, len }];
+            Found { covers, model: None }
+        };
+        let covers: Vec<(usize, Found)> = covered.iter().map(cover).enumerate().collect();
         let lens = |(_, ranges): &(Literal, Vec<Range>)| ranges.iter().map(|r| r.len).sum();
         groups(&target, &catalog, &pieces, &covers)
             .unwrap()

@@ -6,6 +6,7 @@
 
 mod catalog;
 mod emit;
+mod executable;
 mod groups;
 mod layer;
 mod made;
@@ -30,7 +31,7 @@ use emit::{Bases, Emitter};
 use made::Log;
 use opened::Opened;
 use plan::{From, Piece};
-use similar::{Cover, Search};
+use similar::{Found, Search};
 
 /// A payload that was written.
 #[derive(Debug, Clone)]
@@ -65,9 +66,10 @@ pub fn encode(
         .filter_map(|number| Some((number, search_for(target, &catalog, &pieces[number])?)))
         .collect();
     let ranges: Vec<Search> = searches.iter().map(|(_, search)| *search).collect();
-    let covers = similar::search(target, bases, &ranges, &options.effort(), options.memory, &done)
+    let (effort, models) = (options.effort(), options.models());
+    let covers = similar::search(target, bases, &ranges, &effort, options.memory, models, &done)
         .with_context(reading)?;
-    let found: Vec<(usize, Vec<Cover>)> =
+    let found: Vec<(usize, Found)> =
         searches.iter().map(|(number, _)| *number).zip(covers).collect();
     let groups = groups::groups(target, &catalog, &pieces, &found).with_context(reading)?;
     let (mut found, mut groups) = (found.into_iter().peekable(), groups.iter().peekable());
@@ -88,13 +90,13 @@ pub fn encode(
         if let Some(group) = groups.next_if(|group| group.first == number) {
             emitter.group(group).with_context(reading)?;
         }
-        let covers = found.next_if(|(at, _)| *at == number).map(|(_, covers)| covers);
-        let mut covers: Vec<Cover> = covers.unwrap_or_default();
+        let here = found.next_if(|(at, _)| *at == number).map(|(_, found)| found);
+        let mut here = here.unwrap_or_default();
         if is_member(piece, opened.entries) {
-            opened::bound(&mut covers);
+            opened::bound(&mut here.covers);
         }
         emitter.charge(log.begin(piece));
-        let cost = emitter.piece(piece, &covers).with_context(reading)?;
+        let cost = emitter.piece(piece, &here).with_context(reading)?;
         log.end(piece, cost.covered > 0);
     }
     let summary = emitter.into_writer().finish(out).with_context(reading)?;

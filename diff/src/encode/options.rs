@@ -51,6 +51,11 @@ impl Options {
         }
     }
 
+    /// Whether executables are searched with their model: that takes three times as long.
+    pub(super) fn models(&self) -> bool {
+        self.coders() != Coders::Quick
+    }
+
     pub(super) fn effort(&self) -> Effort {
         let (_, key, candidates, trust) = self.row();
         let memory = usize::try_from(self.memory).unwrap_or(usize::MAX);

@@ -4,8 +4,10 @@ use std::io;
 
 use rayon::prelude::*;
 
+use super::executable;
 use super::layer::Layer;
 use crate::matching::{self, Effort};
+use crate::program::Params;
 
 /// A range of the target to be found in a range of a base layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +24,17 @@ pub(crate) struct Search {
     pub base_len: u64,
 }
 
+impl Search {
+    /// A cover of a part of both sides, which begins at these places of them.
+    fn cover(&self, (target, base): (u64, u64), cover: &matching::Cover) -> Cover {
+        Cover {
+            target: self.target + target + cover.target as u64,
+            base: self.base + base + cover.base as u64,
+            len: cover.len as u64,
+        }
+    }
+}
+
 /// A range of the target layer that resembles a range of a base layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Cover {
@@ -33,13 +46,21 @@ pub(crate) struct Cover {
     pub len: u64,
 }
 
+/// What was found of a range.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub covers: Vec<Cover>,
+    /// The model for the covers of an executable.
+    pub model: Option<Params>,
+}
+
 /// Searches of at most so many bytes of both sides run side by side; larger ones are each searched by
 /// all threads. Constant, so that the result does not depend on the number of threads.
 const SMALL: u64 = 4 << 20;
 
 /// The covers of each search.
 ///
-/// Holds at most `memory` bytes for a large search: of content longer than that allows, windows are
+/// With `models` executables are searched as their model predicts them. Holds at most `memory` bytes for a large search: of content longer than that allows, windows are
 /// searched in windows of the base.
 ///
 /// # Errors
@@ -50,16 +71,17 @@ pub(crate) fn search(
     searches: &[Search],
     effort: &Effort,
     memory: u64,
+    models: bool,
     done: impl Fn(u64) + Sync,
-) -> io::Result<Vec<Vec<Cover>>> {
+) -> io::Result<Vec<Found>> {
     let one = |search: &Search| {
         let effort = Effort { memory: effort.memory.min(memory as usize / 8 * 5), ..*effort };
-        let covers = one(target, bases, search, &effort, memory / 8);
+        let covers = one(target, bases, search, &effort, memory / 8, models);
         done(search.len);
         covers
     };
     let is_small = |search: &Search| search.len.saturating_add(search.base_len) <= SMALL;
-    let small: io::Result<Vec<Option<Vec<Cover>>>> = searches
+    let small: io::Result<Vec<Option<Found>>> = searches
         .par_iter()
         .map(|search| is_small(search).then(|| one(search)).transpose())
         .collect();
@@ -73,9 +95,16 @@ fn one(
     search: &Search,
     effort: &Effort,
     window: u64,
-) -> io::Result<Vec<Cover>> {
-    let Some(base) = bases.get(search.layer as usize) else { return Ok(Vec::new()) };
+    models: bool,
+) -> io::Result<Found> {
+    let Some(base) = bases.get(search.layer as usize) else { return Ok(Found::default()) };
     let whole = search.len <= window && search.base_len <= window.saturating_mul(3);
+    if models
+        && search.len.saturating_add(search.base_len) <= window
+        && let Some(found) = executables(target, base, search, effort)?
+    {
+        return Ok(found);
+    }
     let step = if whole { search.len.max(1) } else { window.max(1 << 16) };
     let mut covers: Vec<Cover> = Vec::new();
     let mut at = 0;
@@ -88,14 +117,32 @@ fn one(
             &target.read(search.target + at, len)?,
             effort,
         );
-        covers.extend(found.iter().map(|cover| Cover {
-            target: search.target + at + cover.target as u64,
-            base: search.base + base_at + cover.base as u64,
-            len: cover.len as u64,
-        }));
+        covers.extend(found.iter().map(|cover| search.cover((at, base_at), cover)));
         at += len;
     }
-    Ok(covers)
+    Ok(Found { covers, model: None })
+}
+
+/// What is found where both sides are executables and their model pays.
+fn executables(
+    target: &Layer,
+    base: &Layer,
+    search: &Search,
+    effort: &Effort,
+) -> io::Result<Option<Found>> {
+    let starts = |layer: &Layer, at, len: u64| {
+        Ok::<_, io::Error>(executable::is_elf(&layer.read(at, len.min(64))?))
+    };
+    if !starts(base, search.base, search.base_len)? || !starts(target, search.target, search.len)? {
+        return Ok(None);
+    }
+    let (base, target) =
+        (base.read(search.base, search.base_len)?, target.read(search.target, search.len)?);
+    let found = executable::search(&base, &target, effort);
+    Ok(found.map(|found| Found {
+        covers: found.covers.iter().map(|cover| search.cover((0, 0), cover)).collect(),
+        model: Some(Params { offset: search.base, ..found.params }),
+    }))
 }
 
 /// The part of the base, three windows long, around the place where the window at `at` is expected.
@@ -135,8 +182,9 @@ mod tests {
 
     fn found(base: &[u8], target: &[u8], search: Search, memory: u64) -> Vec<Cover> {
         let (target, bases) = (layer(target.to_vec()), [layer(base.to_vec())]);
-        let mut found = super::search(&target, &bases, &[search], &EFFORT, memory, |_| ()).unwrap();
-        found.pop().unwrap()
+        let mut found =
+            super::search(&target, &bases, &[search], &EFFORT, memory, false, |_| ()).unwrap();
+        found.pop().unwrap().covers
     }
 
     #[test]
@@ -169,6 +217,8 @@ mod tests {
         assert_eq!(found(b"0123456789", b"0123456789", search, 1 << 20), []);
         let (target, bases) = (layer(vec![0; 10]), [layer(vec![0; 10])]);
         let search = Search { layer: 0, base: 5, ..search };
-        assert!(super::search(&target, &bases, &[search], &EFFORT, 1 << 20, |_| ()).is_err());
+        assert!(
+            super::search(&target, &bases, &[search], &EFFORT, 1 << 20, false, |_| ()).is_err()
+        );
     }
 }

@@ -178,7 +178,7 @@ impl Head {
             };
             let known = match registry {
                 Registry::Op => id <= u64::from(ids::op::OPEN),
-                Registry::Model => id == ids::model::BYTES,
+                Registry::Model => matches!(id, ids::model::BYTES | ids::model::X86_64),
                 Registry::Generator => {
                     matches!(id, ids::generator::ZEROS | ids::generator::DIGEST_HEX)
                         || tools.generators.knows(id)

@@ -81,6 +81,8 @@ pub mod op {
 pub mod model {
     /// The source's bytes as they are.
     pub const BYTES: u64 = 0;
+    /// The source is an executable for x86-64, and what it means by addresses moved.
+    pub const X86_64: u64 = 1;
 }
 
 /// Generators (registry 2).

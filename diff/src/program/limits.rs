@@ -8,6 +8,8 @@ pub const SOURCES: u64 = 4096;
 pub const KEPT: u64 = 1 << 16;
 /// Digest slots.
 pub const SLOTS: u64 = 1 << 16;
+/// Models of a unit.
+pub const UNIT_MODELS: u64 = 16;
 /// Ops of a unit.
 pub const UNIT_OPS: u64 = 1 << 18;
 /// Raw bytes of the control streams of a unit together, and of its columns.

@@ -5,6 +5,7 @@ use dd_inspect::failure::Failure;
 
 use super::coder::{BYTES_MEMORY, CORRECTIONS_MEMORY, LZMA_CONTEXT};
 use super::ids::coder;
+use super::model;
 
 /// Work of one op beside its bytes.
 pub(crate) const WORK_OP: u64 = 64;
@@ -113,6 +114,16 @@ pub(crate) fn decoding(coder: u64, raw_len: u64) -> u64 {
         coder::CORRECTIONS | coder::BYTES => raw_len.saturating_mul(WORK_MIXED),
         _ => 0,
     }
+}
+
+/// The memory that the parameters of a model count as.
+pub(crate) fn model_params(len: u64) -> u64 {
+    len.saturating_mul(8)
+}
+
+/// The memory that a model in use counts as, for so many ops of its run that read a source.
+pub(crate) fn model(ops: u64) -> u64 {
+    model::MEMORY + ops.saturating_mul(model::MEMORY_OP)
 }
 
 /// The work that a payload may declare: 32 times the bytes of base layers and output, and 256 MiB.

@@ -14,6 +14,7 @@ mod input;
 mod kept;
 pub mod limits;
 mod meter;
+mod model;
 pub mod op;
 mod predict;
 mod stream;
@@ -34,6 +35,11 @@ pub use hooks::{
     Sources, Tools,
 };
 pub use limits::Limits;
+#[cfg(feature = "encode")]
+pub(crate) use model::{
+    Executable, Interval, STRETCH, WORK_PAGE,
+    params::{Area, Content, Params, Segment},
+};
 pub use op::{Literal, Op};
 pub use streams::Range;
 #[cfg(feature = "encode")]

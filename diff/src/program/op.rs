@@ -87,6 +87,19 @@ pub enum Op {
     },
 }
 
+impl Op {
+    /// The bytes that a COPY, an EDIT, a LIT or zeros give; none for other ops, which end a run.
+    pub(crate) fn plain_len(&self) -> Option<u64> {
+        match self {
+            Self::Copy { len, .. }
+            | Self::Edit { len, .. }
+            | Self::Literal { len, .. }
+            | Self::Zeros { len } => Some(*len),
+            _ => None,
+        }
+    }
+}
+
 /// Kinds of literal bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Literal {
@@ -194,6 +207,22 @@ impl ControlReader {
             }
             _ => return Err(out_of_range("an op")),
         })
+    }
+
+    /// Gives the ops that come next to `take`, as long as it takes them and there are any; they are read
+    /// again afterwards.
+    pub(crate) fn look_ahead(&mut self, mut rest: u64, mut take: impl FnMut(&Op) -> bool) {
+        let at = self.at;
+        self.predictor.go_ahead();
+        while let Ok(op) = self.next(rest) {
+            if !take(&op) {
+                break;
+            }
+            self.predictor.made(&op);
+            rest = rest.saturating_sub(op.plain_len().unwrap_or(0));
+        }
+        self.predictor.go_back();
+        self.at = at;
     }
 
     fn range(&mut self, rest: u64) -> Result<(Source, u64, u64), Failure> {

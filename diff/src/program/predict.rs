@@ -16,6 +16,16 @@ pub(crate) struct Predictor {
     last: Option<Source>,
     /// For each source the distance from `made` to the offset that is expected.
     distances: HashMap<Source, u64>,
+    /// What is remembered while ops are read ahead.
+    ahead: Option<Ahead>,
+}
+
+/// What goes back to what it was, and what counts until then.
+#[derive(Debug, Clone)]
+struct Ahead {
+    made: u64,
+    last: Option<Source>,
+    distances: HashMap<Source, u64>,
 }
 
 impl Predictor {
@@ -26,7 +36,8 @@ impl Predictor {
 
     /// The expected offset in a source.
     pub(crate) fn offset(&self, source: Source) -> u64 {
-        let distance = self.distances.get(&source).copied();
+        let ahead = self.ahead.as_ref().and_then(|ahead| ahead.distances.get(&source));
+        let distance = ahead.or_else(|| self.distances.get(&source)).copied();
         distance.map_or(0, |distance| self.made.wrapping_add(distance))
     }
 
@@ -60,9 +71,26 @@ impl Predictor {
         }
     }
 
+    /// Ops are read ahead until [`Predictor::go_back`].
+    pub(crate) fn go_ahead(&mut self) {
+        let (made, last) = (self.made, self.last);
+        self.ahead = Some(Ahead { made, last, distances: HashMap::new() });
+    }
+
+    /// Forgets what was read ahead.
+    pub(crate) fn go_back(&mut self) {
+        if let Some(ahead) = self.ahead.take() {
+            (self.made, self.last) = (ahead.made, ahead.last);
+        }
+    }
+
     fn expect(&mut self, source: Source, offset: u64) {
         self.last = Some(source);
-        self.distances.insert(source, offset.wrapping_sub(self.made));
+        let distances = match &mut self.ahead {
+            Some(ahead) => &mut ahead.distances,
+            None => &mut self.distances,
+        };
+        distances.insert(source, offset.wrapping_sub(self.made));
     }
 }
 
@@ -93,6 +121,20 @@ mod tests {
         assert_eq!((predictor.source(), predictor.offset(a)), (a, 120));
         predictor.skip(3);
         assert_eq!(predictor.offset(a), 123);
+    }
+
+    #[test]
+    fn what_was_read_ahead_is_forgotten() {
+        let (a, b) = (Source::Base(0), Source::Base(1));
+        let mut predictor = Predictor::default();
+        predictor.made(&Op::Copy { source: a, offset: 100, len: 20 });
+        predictor.go_ahead();
+        assert_eq!(predictor.offset(a), 120);
+        predictor.made(&Op::Copy { source: b, offset: 7, len: 1 });
+        predictor.made(&Op::Copy { source: a, offset: 7, len: 1 });
+        assert_eq!((predictor.source(), predictor.offset(a), predictor.offset(b)), (a, 8, 9));
+        predictor.go_back();
+        assert_eq!((predictor.source(), predictor.offset(a), predictor.offset(b)), (a, 120, 0));
     }
 
     #[test]

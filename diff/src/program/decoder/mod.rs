@@ -1,5 +1,6 @@
 //! The decoder: a payload and base layers in, one layer out, pulled piece by piece.
 
+mod executable;
 mod opening;
 mod run;
 mod stack;
@@ -54,6 +55,7 @@ pub struct Decoder<R, S> {
     encoded: u64,
     chunk: Vec<u8>,
     spare: Vec<u8>,
+    classes: Vec<u8>,
     /// Output that was made; from `pending_at` on it has not been handed on.
     pending: Vec<u8>,
     pending_at: usize,
@@ -107,6 +109,7 @@ impl<R: Read, S: Sources> Decoder<R, S> {
             encoded: 0,
             chunk: Vec::new(),
             spare: Vec::new(),
+            classes: Vec::new(),
             pending: Vec::new(),
             pending_at: 0,
             failed: None,

@@ -24,8 +24,19 @@ pub(super) struct Active {
 
 #[derive(Debug)]
 enum From {
-    Copy { source: Source, offset: u64 },
-    Edit { source: Source, offset: u64 },
+    Copy {
+        source: Source,
+        offset: u64,
+    },
+    Edit {
+        source: Source,
+        offset: u64,
+    },
+    /// A base's executable, as its model predicts it.
+    Executable {
+        source: Source,
+        offset: u64,
+    },
     Stream(u64),
     Zeros,
     Open(Box<Opening>),
@@ -41,6 +52,9 @@ impl<R: Read, S: Sources> Decoder<R, S> {
         }
         self.meter.work(WORK_OP)?;
         unit.control.predictor.made(&op);
+        if !unit.models.is_empty() {
+            self.note_run(unit, &op)?;
+        }
         match op {
             Op::Copy { source, offset, len } => {
                 self.activate(unit, From::Copy { source, offset }, len)
@@ -48,7 +62,10 @@ impl<R: Read, S: Sources> Decoder<R, S> {
             Op::Edit { model: 0, source, offset, len } => {
                 self.activate(unit, From::Edit { source, offset }, len)
             }
-            Op::Edit { .. } => Err(out_of_range("a model")),
+            Op::Edit { model, source, offset, len } => {
+                self.begin_executable(unit, model, source, offset, len)?;
+                self.activate(unit, From::Executable { source, offset }, len)
+            }
             Op::Literal { kind, len } => self.activate(unit, From::Stream(kind.stream()), len),
             Op::Zeros { len } => self.activate(unit, From::Zeros, len),
             Op::DigestHex { slot } => self.digest_hex(unit, slot),
@@ -73,7 +90,10 @@ impl<R: Read, S: Sources> Decoder<R, S> {
 
     /// Makes an op the one under way once its range is checked.
     fn activate(&mut self, unit: &mut Unit, from: From, len: u64) -> Result<(), Failure> {
-        if let From::Copy { source, offset } | From::Edit { source, offset } = from {
+        if let From::Copy { source, offset }
+        | From::Edit { source, offset }
+        | From::Executable { source, offset } = from
+        {
             self.view(0).check_range(source, offset, len)?;
         }
         self.meter.work(len)?;
@@ -105,12 +125,20 @@ impl<R: Read, S: Sources> Decoder<R, S> {
                 )?;
                 self.spare = spare;
             }
+            From::Executable { source, offset } => {
+                self.view(u64::MAX).read_at(*source, *offset, &mut chunk)?;
+                self.predict(unit, *offset, &mut chunk)?;
+                *offset += n;
+            }
             From::Stream(kind) => self.fill(*kind, &mut chunk)?,
             From::Zeros => chunk.fill(0),
             From::Open(opening) => opening.fill(&mut chunk, &mut self.view(0))?,
         }
         self.chunk = chunk;
         active.left -= n;
+        if let Some(run) = &mut unit.run {
+            run.made(n);
+        }
         if active.left > 0 {
             unit.active = Some(active);
         } else if let From::Open(opening) = active.from {
@@ -196,6 +224,6 @@ fn open(
     found.ok_or_else(|| out_of_range("a generator"))
 }
 
-fn absent(kind: u64) -> Failure {
+pub(super) fn absent(kind: u64) -> Failure {
     failure!(PackageCorrupt, "the slice has no stream of kind {kind}")
 }

@@ -7,13 +7,15 @@ use dd_inspect::failure::Failure;
 
 use super::super::columns::Columns;
 use super::super::hooks::Sources;
-use super::super::ids::{Registry, stream};
+use super::super::ids::{Registry, model, stream};
 use super::super::input::out_of_range;
-use super::super::limits::{CONTROL_LEN, PARAMS_LEN, SLICE_LEN, UNIT_OPS};
+use super::super::limits::{CONTROL_LEN, PARAMS_LEN, SLICE_LEN, UNIT_MODELS, UNIT_OPS};
 use super::super::meter;
+use super::super::model::params::Params;
 use super::super::op::{ControlReader, ControlStreams, Rest};
 use super::super::stream::Stream;
 use super::super::streams::Record;
+use super::executable::Run;
 use super::run::Active;
 use super::stack::Frame;
 use super::{Decoder, SourceBytes, View};
@@ -33,6 +35,10 @@ pub(super) struct Unit {
     pub(super) rest: Rest,
     pub(super) frames: Vec<Frame>,
     pub(super) active: Option<Active>,
+    /// Parameters of its models.
+    pub(super) models: Vec<Params>,
+    /// Ops that give plain bytes, one after the other; only where there are models.
+    pub(super) run: Option<Run>,
     ops_left: u64,
     slice_ops_left: u64,
     slices_left: u64,
@@ -46,12 +52,20 @@ impl<R: Read, S: Sources> Decoder<R, S> {
         let number = self.units_read;
         self.units_read += 1;
         let output = self.begin_output(number)?;
-        for _ in 0..self.input.varint("the number of models", 16)? {
+        let mut models = Vec::new();
+        let mut models_held = 0;
+        for _ in 0..self.input.varint("the number of models", UNIT_MODELS)? {
             let id = self.input.varint("a model", u64::MAX)?;
             let params_len = self.input.varint("the length of a model's parameters", PARAMS_LEN)?;
-            if params_len > 0 || !self.head.lists(Registry::Model, id) {
+            if id != model::X86_64 || !self.head.lists(Registry::Model, id) {
                 return Err(out_of_range("a model"));
             }
+            let held = meter::model_params(params_len);
+            self.meter.hold(held)?;
+            models_held += held;
+            let mut params = Vec::new();
+            self.input.bytes(params_len, &mut params)?;
+            models.push(Params::parse(&params)?);
         }
         let ops = self.input.varint("the number of ops", UNIT_OPS)?;
         self.ops_read = self.ops_read.saturating_add(ops);
@@ -67,10 +81,12 @@ impl<R: Read, S: Sources> Decoder<R, S> {
             rest: Rest::default(),
             frames: Vec::new(),
             active: None,
+            models,
+            run: None,
             ops_left: ops,
             slice_ops_left: 0,
             slices_left: slices,
-            held,
+            held: held + models_held,
             slice_held: 0,
         })
     }
@@ -154,7 +170,7 @@ impl<R: Read, S: Sources> Decoder<R, S> {
         Ok(true)
     }
 
-    fn end_unit(&mut self, unit: &Unit) -> Result<(), Failure> {
+    fn end_unit(&mut self, unit: &mut Unit) -> Result<(), Failure> {
         if unit.ops_left > 0 || !unit.control.is_used_up() || !unit.columns.is_used_up() {
             return Err(failure!(PackageCorrupt, "the ops do not take all of the unit's control"));
         }
@@ -165,6 +181,7 @@ impl<R: Read, S: Sources> Decoder<R, S> {
             self.making = None;
             self.kept_generators.clear();
         }
+        self.end_run(unit);
         self.meter.release(unit.held);
         Ok(())
     }

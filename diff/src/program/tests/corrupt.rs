@@ -25,7 +25,7 @@ impl Write for Count {
 }
 
 /// Runs a payload that may be damaged; returns whether it ran to its end.
-fn run(payload: &[u8], bases: &[Vec<u8>]) -> bool {
+pub(super) fn run(payload: &[u8], bases: &[Vec<u8>]) -> bool {
     let limits = Limits { memory: 40 << 20, scratch: 1 << 20 };
     let sources = MemorySources(bases.to_vec());
     let Ok(mut decoder) = Decoder::new(payload, sources, tools(), limits) else { return false };

@@ -3,6 +3,7 @@
 mod coders;
 mod corrupt;
 mod everything;
+mod executable;
 mod golden;
 mod limits;
 mod opened;

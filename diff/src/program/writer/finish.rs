@@ -69,11 +69,19 @@ impl<S: Sources + Sync> PayloadWriter<S> {
     fn write_unit(&mut self, unit: ClosedUnit) -> Result<(), Failure> {
         let mut out = Vec::new();
         varint::put(&mut out, unit.kept.map_or(0, |index| u64::from(index) + 1));
-        varint::put(&mut out, 0);
+        varint::put(&mut out, unit.models.len() as u64);
+        let mut models_held = 0;
+        for (id, params) in &unit.models {
+            varint::put(&mut out, *id);
+            varint::put(&mut out, params.len() as u64);
+            out.extend_from_slice(params);
+            models_held += meter::model_params(params.len() as u64);
+        }
         varint::put(&mut out, unit.ops);
         varint::put(&mut out, unit.slices.len() as u64);
         self.meter.take_peak();
-        let held = self.write_control(&unit.control, &mut out)?;
+        self.meter.hold(models_held)?;
+        let held = models_held + self.write_control(&unit.control, &mut out)?;
         for slice in &unit.slices {
             self.write_slice(slice, unit.frames_peak, &mut out)?;
         }

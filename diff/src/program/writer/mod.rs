@@ -6,6 +6,7 @@
 mod chain;
 mod finish;
 mod ledger;
+mod model;
 mod unit;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

@@ -9,9 +9,11 @@ use super::super::hooks::{Entry, Source, Sources};
 use super::super::ids::{Registry, stream};
 use super::super::limits::{CONTROL_LEN, UNIT_OPS};
 use super::super::meter::{OPENING, WORK_GENERATE, WORK_OP};
+use super::super::model;
 use super::super::op::{ControlStreams, ControlWriter, Op, Rest, ids_of};
 use super::chain::{PartRef, Piece};
 use super::ledger::{Owner, Shares};
+use super::model::Run;
 use super::{PayloadWriter, wrong};
 
 /// A slice is cut when its bytes reach this length, which leaves room for a last piece and for what
@@ -73,13 +75,19 @@ pub(super) struct OpenUnit {
     shares: [Shares; 6],
     /// An op that may still be made longer, and its owner.
     last: Option<(Op, Option<Owner>)>,
-    ops: u64,
+    pub(super) ops: u64,
     slice: OpenSlice,
     slices: Vec<ClosedSlice>,
     slices_len: usize,
     /// Memory of encoders that are entered, and the most of it.
     frames_held: u64,
     frames_peak: u64,
+    /// Ids and parameters of its models, and the most memory of one.
+    pub(super) models: Vec<(u64, Vec<u8>)>,
+    pub(super) models_peak: u64,
+    /// What follows needs the last one.
+    pub(super) in_model: bool,
+    pub(super) run: Run,
 }
 
 /// A unit that waits until its slices are coded.
@@ -89,6 +97,8 @@ pub(super) struct ClosedUnit {
     pub(super) ops: u64,
     pub(super) control: Vec<PartRef>,
     pub(super) slices: Vec<ClosedSlice>,
+    pub(super) models: Vec<(u64, Vec<u8>)>,
+    /// The most memory of encoders that are entered and of a model.
     pub(super) frames_peak: u64,
 }
 
@@ -164,11 +174,17 @@ impl<S: Sources + Sync> PayloadWriter<S> {
         let full = unit.ops >= UNIT_FULL_OPS
             || control >= UNIT_FULL_CONTROL
             || unit.slices_len >= UNIT_FULL_SLICES;
-        if full && unit.depth() == 0 {
-            let (kept, kept_made, owner) = (unit.kept, unit.kept_made, unit.owner);
-            self.close_unit()?;
-            self.unit = OpenUnit { kept_made, ..OpenUnit::new(kept, owner) };
+        if full && unit.depth() == 0 && !unit.in_model {
+            self.next_unit()?;
         }
+        Ok(())
+    }
+
+    /// Ends the unit; the next one goes on with the same output.
+    pub(super) fn next_unit(&mut self) -> Result<(), Failure> {
+        let (kept, kept_made, owner) = (self.unit.kept, self.unit.kept_made, self.unit.owner);
+        self.close_unit()?;
+        self.unit = OpenUnit { kept_made, ..OpenUnit::new(kept, owner) };
         Ok(())
     }
 
@@ -188,6 +204,7 @@ impl<S: Sources + Sync> PayloadWriter<S> {
         }
         self.note(&op)?;
         let unit = &mut self.unit;
+        unit.note_run(&op);
         unit.put(&op);
         unit.control.predictor.made(&op);
         unit.rest.produced(len);
@@ -231,6 +248,7 @@ impl<S: Sources + Sync> PayloadWriter<S> {
         entry: Option<Entry>,
     ) -> Result<(), Failure> {
         self.note(&op)?;
+        self.unit.note_run(&op);
         if matches!(op, Op::Generate { .. }) {
             self.meter.work(WORK_GENERATE)?;
             self.unit.control.predictor.skip(len);
@@ -254,6 +272,9 @@ impl<S: Sources + Sync> PayloadWriter<S> {
         self.unit.ops += 1;
         self.unit.slice.ops += 1;
         self.meter.work(WORK_OP)?;
+        if let Op::Edit { model: 1.., len, .. } = op {
+            self.meter.work(len.saturating_mul(model::WORK_BYTE))?;
+        }
         if let Op::Open { coded_len, .. } = op {
             self.meter.work(*coded_len)?;
             let unit = &mut self.unit;
@@ -375,7 +396,8 @@ impl<S: Sources + Sync> PayloadWriter<S> {
             ops: unit.ops,
             control,
             slices: unit.slices,
-            frames_peak: unit.frames_peak,
+            models: unit.models,
+            frames_peak: unit.frames_peak + unit.models_peak,
         });
         self.drain(false)
     }

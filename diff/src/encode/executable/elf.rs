@@ -1,0 +1,168 @@
+//! What the model of executables needs to know of an ELF file: segments, and what its sections hold.
+//!
+//! System V ABI, "Object Files", and its supplement for AMD64. A file that is not as it says gives nothing.
+
+use crate::program::{Area, Content, Segment};
+
+/// An executable or a shared library for x86-64.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Elf {
+    pub(super) segments: Vec<Segment>,
+    pub(super) areas: Vec<Area>,
+    /// Where what a linker makes for the loader ends and the program begins.
+    pub(super) lowest: u64,
+}
+
+const X86_64: u16 = 62;
+const FIXED: u16 = 2;
+const MOVABLE: u16 = 3;
+const LOAD: u32 = 1;
+const EXECUTABLE_SEGMENT: u32 = 1;
+
+const PROGBITS: u32 = 1;
+const SYMTAB: u32 = 2;
+const STRTAB: u32 = 3;
+const RELA: u32 = 4;
+const DYNAMIC: u32 = 6;
+const DYNSYM: u32 = 11;
+const INIT_ARRAY: u32 = 14;
+const FINI_ARRAY: u32 = 15;
+const UNWIND: u32 = 0x7000_0001;
+const LOADED: u64 = 2;
+const EXECUTABLE: u64 = 4;
+
+/// Sections that are looked at.
+const SECTIONS: usize = 400;
+
+struct Section<'a> {
+    name: &'a [u8],
+    kind: u32,
+    flags: u64,
+    offset: u64,
+    len: u64,
+}
+
+/// Whether bytes begin an ELF file for x86-64.
+pub(crate) fn is_elf(head: &[u8]) -> bool {
+    head.starts_with(b"\x7fELF\x02\x01\x01")
+        && matches!(u16_at(head, 16), Some(FIXED | MOVABLE))
+        && u16_at(head, 18) == Some(X86_64)
+}
+
+impl Elf {
+    /// Reads a file.
+    pub(super) fn parse(file: &[u8]) -> Option<Self> {
+        if !is_elf(file) {
+            return None;
+        }
+        let segments = segments(file)?;
+        let mut sections = sections(file).unwrap_or_default();
+        sections.retain(|section| section.len > 0);
+        sections.sort_by_key(|section| section.offset);
+        let overlap = |pair: &[Section<'_>]| pair[0].offset + pair[0].len > pair[1].offset;
+        if sections.windows(2).any(overlap) || sections.len() > SECTIONS {
+            return None;
+        }
+        let fixed = u16_at(file, 16) == Some(FIXED);
+        let mut areas: Vec<Area> = Vec::new();
+        for (number, section) in sections.iter().enumerate() {
+            let names = sections.get(number + 1).is_some_and(|next| {
+                next.kind == STRTAB && next.offset == section.offset + section.len
+            });
+            if let Some(content) = content(section, names, fixed) {
+                areas.push(Area { offset: section.offset, len: section.len, content });
+            }
+        }
+        if areas.iter().all(|area| area.content != Content::Code) {
+            areas = code_of_segments(file)?;
+        }
+        let is_program =
+            |section: &&Section<'_>| section.kind == PROGBITS && section.name != b".interp";
+        let lowest = sections.iter().find(is_program).map_or(0, |section| section.offset);
+        Some(Self { segments, areas, lowest })
+    }
+}
+
+/// What a section holds, if it is more than bytes.
+fn content(section: &Section<'_>, names: bool, fixed: bool) -> Option<Content> {
+    let executable = section.flags & EXECUTABLE != 0;
+    Some(match (section.kind, section.name) {
+        (PROGBITS, _) if executable => Content::Code,
+        (SYMTAB, _) if names => Content::Symbols,
+        (SYMTAB | DYNSYM | RELA | DYNAMIC, _) => Content::Pointers,
+        (PROGBITS | UNWIND, b".eh_frame") => Content::Near,
+        (PROGBITS | UNWIND, b".eh_frame_hdr") => Content::FromStart,
+        (PROGBITS, b".rodata") if !fixed => Content::Near,
+        (PROGBITS | INIT_ARRAY | FINI_ARRAY, _) if section.flags & LOADED != 0 => Content::Pointers,
+        _ => return None,
+    })
+}
+
+fn segments(file: &[u8]) -> Option<Vec<Segment>> {
+    let mut segments = Vec::new();
+    for header in headers(file, 32, 54)? {
+        if u32_at(header, 0)? == LOAD {
+            let (offset, address) = (u64_at(header, 8)?, u64_at(header, 16)?);
+            let (len, memory) = (u64_at(header, 32)?, u64_at(header, 40)?);
+            part(file, offset, len)?;
+            segments.push(Segment { offset, len, address, extra: memory.checked_sub(len)? });
+        }
+    }
+    Some(segments)
+}
+
+fn code_of_segments(file: &[u8]) -> Option<Vec<Area>> {
+    let mut areas = Vec::new();
+    for header in headers(file, 32, 54)? {
+        if u32_at(header, 0)? == LOAD && u32_at(header, 4)? & EXECUTABLE_SEGMENT != 0 {
+            let (offset, len) = (u64_at(header, 8)?, u64_at(header, 32)?);
+            part(file, offset, len)?;
+            areas.push(Area { offset, len, content: Content::Code });
+        }
+    }
+    Some(areas)
+}
+
+fn sections(file: &[u8]) -> Option<Vec<Section<'_>>> {
+    let headers: Vec<&[u8]> = headers(file, 40, 58)?.collect();
+    let names = headers.get(usize::from(u16_at(file, 62)?))?;
+    let names = part(file, u64_at(names, 24)?, u64_at(names, 32)?)?;
+    let mut sections = Vec::new();
+    for header in headers {
+        let (kind, offset, len) = (u32_at(header, 4)?, u64_at(header, 24)?, u64_at(header, 32)?);
+        // Sections without bytes in the file: none, and what is zeros in memory.
+        if kind == 0 || kind == 8 {
+            continue;
+        }
+        part(file, offset, len)?;
+        let name = names.get(u32_at(header, 0)? as usize..)?;
+        let name = name.split(|&byte| byte == 0).next()?;
+        sections.push(Section { name, kind, flags: u64_at(header, 8)?, offset, len });
+    }
+    Some(sections)
+}
+
+/// A range of a file.
+fn part(file: &[u8], offset: u64, len: u64) -> Option<&[u8]> {
+    file.get(usize::try_from(offset).ok()?..)?.get(..usize::try_from(len).ok()?)
+}
+
+/// The headers of a table: where its offset stands in the file's header, and then size and number of entries.
+fn headers(file: &[u8], offset: usize, entries: usize) -> Option<impl Iterator<Item = &[u8]>> {
+    let (size, count) = (u16_at(file, entries)?, u16_at(file, entries + 2)?);
+    let table = file.get(usize::try_from(u64_at(file, offset)?).ok()?..)?;
+    let table = table.get(..usize::from(size) * usize::from(count))?;
+    (size >= 56).then(|| table.chunks_exact(usize::from(size)))
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
+    bytes.get(at..)?.first_chunk().map(|bytes| u16::from_le_bytes(*bytes))
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    bytes.get(at..)?.first_chunk().map(|bytes| u32::from_le_bytes(*bytes))
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
+    bytes.get(at..)?.first_chunk().map(|bytes| u64::from_le_bytes(*bytes))
+}

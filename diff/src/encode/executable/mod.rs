@@ -1,0 +1,147 @@
+//! Executables: covers found over a base in which addresses are moved as the model will move them.
+//!
+//! First both sides are matched with the addresses of code left out. The covers say where bytes of the base
+//! went; its addresses are rewritten by that, and it is matched again, twice: each time the map is better.
+
+mod elf;
+mod emit;
+
+use dd_inspect::failure::Failure;
+
+use crate::matching::{self, Cover, Effort};
+use crate::program::{Executable, Interval, Params, STRETCH, Source};
+use elf::Elf;
+pub(crate) use elf::is_elf;
+
+/// How often the base is rewritten and matched again.
+const ROUNDS: usize = 2;
+/// Covers at most: all of them go into one unit.
+const COVERS: usize = 120_000;
+/// Bytes that a model must save.
+const WORTH: usize = 256;
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// Ascending, without overlap in the target.
+    pub(crate) covers: Vec<Cover>,
+    /// Parameters of the model, but for the source and where the base's file lies in it.
+    pub(crate) params: Params,
+}
+
+/// The covers of an executable and the model for them; none where these are no executables or a model does not pay.
+pub(crate) fn search(base: &[u8], target: &[u8], effort: &Effort) -> Option<Found> {
+    let (from, to) = (Elf::parse(base)?, Elf::parse(target)?);
+    let params = params(&from, &to, base.len(), target.len())?;
+    let back = self::params(&to, &to, target.len(), target.len())?;
+    let forth = self::params(&from, &from, base.len(), base.len())?;
+    let (masked_base, masked_target) =
+        rayon::join(|| masked(&forth, base), || masked(&back, target));
+    let mut covers = matching::covers(&masked_base, &masked_target, effort);
+    drop((masked_base, masked_target));
+    let mut rewritten = Vec::new();
+    for _ in 0..ROUNDS {
+        rewritten = rewrite(&params, base, &covers);
+        covers = matching::covers(&rewritten, target, effort);
+    }
+    let differing = |base: &[u8]| -> usize {
+        let of = |cover: &Cover| {
+            let pairs = base[cover.base..cover.base_end()].iter();
+            let wanted = &target[cover.target..cover.target_end()];
+            pairs.zip(wanted).filter(|(a, b)| a != b).count()
+        };
+        covers.iter().map(of).sum()
+    };
+    let pays = differing(&rewritten) + WORTH < differing(base);
+    (pays && covers.len() <= COVERS).then_some(Found { covers, params })
+}
+
+fn params(from: &Elf, to: &Elf, len: usize, target_len: usize) -> Option<Params> {
+    let params = Params {
+        source: Source::Base(0),
+        offset: 0,
+        len: len as u64,
+        target_len: target_len as u64,
+        base: from.segments.clone(),
+        target: to.segments.clone(),
+        lowest: from.lowest,
+        areas: from.areas.clone(),
+    };
+    params.to_bytes().map(|_| params)
+}
+
+/// The model over covers.
+pub(crate) fn model(params: &Params, covers: impl Iterator<Item = Cover>) -> Executable {
+    let interval = |cover: Cover| Interval {
+        base: cover.base as u32,
+        target: cover.target as u32,
+        len: cover.len as u32,
+    };
+    Executable::new(params.clone(), covers.map(interval))
+}
+
+/// Reads the base's file from memory.
+pub(crate) fn reader(base: &[u8]) -> impl FnMut(u64, &mut [u8]) -> Result<(), Failure> {
+    move |offset, buf| {
+        let bytes = usize::try_from(offset).ok().and_then(|at| base.get(at..)?.get(..buf.len()));
+        let bytes =
+            bytes.ok_or_else(|| dd_inspect::failure!(Unexpected, "a page of an executable"))?;
+        buf.copy_from_slice(bytes);
+        Ok(())
+    }
+}
+
+/// A file without the addresses that its code uses.
+fn masked(params: &Params, file: &[u8]) -> Vec<u8> {
+    let mut executable = model(params, std::iter::empty());
+    let mut masked = file.to_vec();
+    let mut read = reader(file);
+    for (number, stretch) in masked.chunks_mut(STRETCH).enumerate() {
+        let at = (number * STRETCH) as u64;
+        let bytes = &file[at as usize..][..stretch.len()];
+        if executable.begin(at, at, bytes, &mut read).is_err() {
+            continue;
+        }
+        for (at, len, is_plain) in executable.fields() {
+            if is_plain {
+                stretch[at..at + len].fill(0);
+            }
+        }
+    }
+    masked
+}
+
+/// The base with addresses moved as covers say.
+fn rewrite(params: &Params, base: &[u8], covers: &[Cover]) -> Vec<u8> {
+    let mut executable = model(params, covers.iter().copied());
+    let mut moves: Vec<(usize, usize, u64)> = Vec::new();
+    let mut end = 0;
+    for (from, to, target) in executable.moves() {
+        if from as usize > end {
+            // Between two parts: as if it had gone with the one before.
+            let before = moves.last().map_or(0, |last| last.2 + (last.1 - last.0) as u64);
+            moves.push((end, from as usize, before));
+        }
+        moves.push((from as usize, to as usize, u64::from(target)));
+        end = to as usize;
+    }
+    let before = moves.last().map_or(0, |last| last.2 + (last.1 - last.0) as u64);
+    moves.push((end, base.len(), before));
+    let mut rewritten = base.to_vec();
+    let mut classes = vec![0; STRETCH];
+    let mut read = reader(base);
+    for (from, to, target) in moves {
+        for at in (from..to).step_by(STRETCH) {
+            let end = to.min(at + STRETCH);
+            let target = target + (at - from) as u64;
+            if executable.begin(at as u64, target, &base[at..end], &mut read).is_ok() {
+                executable.predict(&mut rewritten[at..end], &mut classes, end - at);
+            }
+        }
+    }
+    rewritten
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

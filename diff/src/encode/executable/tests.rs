@@ -1,0 +1,119 @@
+//! Two versions of a real program, and files that lie.
+
+use std::path::Path;
+use std::process::Command;
+
+use proptest::prelude::*;
+
+use super::super::Options;
+use super::super::tests::{layer, round_trip, tar};
+use super::elf::Elf;
+
+const FIRST: &str = r#"fn main() {
+    let words: Vec<String> = std::env::args().collect();
+    println!("{} {:?}", words.len(), words);
+}"#;
+
+const SECOND: &str = r#"use std::collections::BTreeMap;
+
+fn main() {
+    let mut words: BTreeMap<String, usize> = BTreeMap::new();
+    for word in std::env::args() {
+        *words.entry(word).or_default() += 1;
+    }
+    println!("{} {:?}", words.len(), words);
+}"#;
+
+/// A program made by the compiler that makes this test.
+fn compiled(dir: &Path, source: &str) -> Vec<u8> {
+    let (from, to) = (dir.join("program.rs"), dir.join("program"));
+    std::fs::write(&from, source).unwrap();
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let mut command = Command::new(rustc);
+    command.args(["--edition", "2021", "-O", "-o"]).arg(&to).arg(&from);
+    assert!(command.status().unwrap().success());
+    std::fs::read(to).unwrap()
+}
+
+#[test]
+fn a_real_program_comes_back_and_the_model_pays() {
+    let dir = tempfile::tempdir().unwrap();
+    let (first, second) = (compiled(dir.path(), FIRST), compiled(dir.path(), SECOND));
+    let base = layer(tar(&[("bin/program", &first, 1)]));
+    let target = layer(tar(&[("bin/program", &second, 2)]));
+    let bases = std::slice::from_ref(&base);
+    let (with, encoded) = round_trip(&target, bases, &Options::default());
+    let (without, plain) = round_trip(&target, bases, &Options { level: 3, ..Options::default() });
+    let has_model = |encoded: &crate::encode::Encoded| {
+        encoded.summary.head.ids.contains(&(1, crate::program::ids::model::X86_64))
+    };
+    assert!(!has_model(&plain));
+    assert_eq!(has_model(&encoded), cfg!(all(target_arch = "x86_64", target_os = "linux")));
+    assert!(with * 3 < without * 2, "{with} with the model, {without} without");
+}
+
+/// A small file with headers: one segment, code and names of sections.
+fn small() -> Vec<u8> {
+    let mut file = vec![0; 2000];
+    let mut put = |at: usize, bytes: &[u8]| file[at..at + bytes.len()].copy_from_slice(bytes);
+    put(0, b"\x7fELF\x02\x01\x01");
+    put(16, &[3, 0, 62, 0]);
+    put(32, &64u64.to_le_bytes());
+    put(40, &200u64.to_le_bytes());
+    put(54, &[56, 0, 1, 0, 64, 0, 3, 0, 2, 0]);
+    put(64, &[1, 0, 0, 0, 5]);
+    put(64 + 32, &2000u64.to_le_bytes());
+    put(64 + 40, &2000u64.to_le_bytes());
+    put(264 + 4, &[1, 0, 0, 0, 6]);
+    put(264 + 24, &600u64.to_le_bytes());
+    put(264 + 32, &1000u64.to_le_bytes());
+    put(328 + 4, &[3]);
+    put(328 + 24, &1600u64.to_le_bytes());
+    put(328 + 32, &10u64.to_le_bytes());
+    file
+}
+
+#[test]
+fn a_file_is_read_as_its_headers_say() {
+    let elf = Elf::parse(&small()).unwrap();
+    assert_eq!((elf.segments.len(), elf.areas.len(), elf.lowest), (1, 1, 600));
+    assert_eq!((elf.areas[0].offset, elf.areas[0].len), (600, 1000));
+}
+
+#[test]
+fn files_that_lie_are_bytes() {
+    let lies: [(usize, &[u8]); 7] = [
+        // Another machine; a section in another; sections and segments beyond the end; absurd counts.
+        (18, &[183]),
+        (328 + 24, &[0, 3]),
+        (264 + 32, &[0; 8]),
+        (264 + 33, &[255; 7]),
+        (64 + 32, &[255; 8]),
+        (56, &[255, 255]),
+        (54, &[1, 0]),
+    ];
+    for (number, (at, bytes)) in lies.into_iter().enumerate() {
+        let mut file = small();
+        file[at..at + bytes.len()].copy_from_slice(bytes);
+        let areas = Elf::parse(&file).map(|elf| elf.areas);
+        // Without sections the executable segment is the code.
+        let whole = areas.as_ref().is_some_and(|areas| areas[0].len == 2000);
+        assert!(areas.is_none() || whole, "{number}: {areas:?}");
+        let base = layer(tar(&[("a", &small(), 1)]));
+        round_trip(&layer(tar(&[("a", &file, 1)])), &[base], &Options::default());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn any_damage_comes_back(changes in prop::collection::vec((0usize..460, any::<u8>()), 1..8)) {
+        let mut file = small();
+        for (at, byte) in changes {
+            file[at] = byte;
+        }
+        let (small, file) = (tar(&[("a", &small(), 1)]), tar(&[("a", &file, 1)]));
+        round_trip(&layer(file.clone()), &[layer(small.clone())], &Options::default());
+        round_trip(&layer(small), &[layer(file)], &Options::default());
+    }
+}

@@ -1,0 +1,296 @@
+//! The model of x86-64 executables: bytes of a base with the addresses in them moved to where what they
+//! mean went (docs/delta-format.md, "x86-64").
+//!
+//! The ops themselves say where bytes of the base went. What they do not say is learned: a corrected
+//! address of the code tells where its target is.
+
+mod instruction;
+mod learned;
+mod map;
+pub(crate) mod params;
+mod space;
+mod stretch;
+mod sweep;
+
+use dd_inspect::failure::Failure;
+
+use instruction::Form;
+use learned::Learned;
+pub(crate) use map::Interval;
+use map::Map;
+use params::{Area, Content, Params};
+use space::{Place, Space};
+use stretch::{Reference, Stretch, put, value};
+pub(crate) use sweep::Read;
+use sweep::{PAGE, Pages};
+
+/// Bytes of an EDIT that are looked at together, from its first byte on: an address that is not wholly in one is
+/// left as it is.
+pub(crate) const STRETCH: usize = 64 << 10;
+
+/// Memory of a model in use beside its map.
+pub(crate) const MEMORY: u64 = Pages::MEMORY + Learned::MEMORY + (1 << 20);
+/// Memory of one op that reads the base's file.
+pub(crate) const MEMORY_OP: u64 = Map::MEMORY;
+/// Work of a page that is swept.
+pub(crate) const WORK_PAGE: u64 = 3 * PAGE;
+/// Bytes of a symbol.
+const SYMBOL: u64 = 24;
+/// Work of one byte that is predicted, beside what is counted for it otherwise.
+pub(crate) const WORK_BYTE: u64 = 4;
+
+/// What holds an address; part of the class of its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Code(Form),
+    Pointer,
+    Near,
+    FromStart,
+    Symbol,
+    Name,
+}
+
+impl Kind {
+    fn number(self) -> u8 {
+        match self {
+            Self::Code(form) => form as u8,
+            Self::Pointer => 5,
+            Self::Near => 6,
+            Self::FromStart => 7,
+            Self::Symbol => 8,
+            Self::Name => 9,
+        }
+    }
+}
+
+/// How a target was found; part of the class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Known {
+    Learned = 0,
+    Mapped = 1,
+    Near = 2,
+}
+
+/// A model in use, for one file.
+#[derive(Debug, Clone)]
+pub(crate) struct Executable {
+    params: Params,
+    base: Space,
+    target: Space,
+    /// Where in the base's file the first code begins and the last ends.
+    code: (u64, u64),
+    map: Map,
+    learned: Learned,
+    pages: Pages,
+    references: Vec<Reference>,
+    /// How many of them are predicted, and how many of those told what they are.
+    predicted: usize,
+    told: usize,
+}
+
+impl Executable {
+    /// A model with these parameters, over the intervals of all ops that read the base's file.
+    pub(crate) fn new(params: Params, intervals: impl Iterator<Item = Interval>) -> Self {
+        let is_code = |area: &&Area| area.content == Content::Code;
+        let mut code = params.areas.iter().filter(is_code);
+        let first = code.next();
+        let last = code.next_back().or(first);
+        Self {
+            code: (
+                first.map_or(0, |area| area.offset),
+                last.map_or(0, |area| area.offset + area.len),
+            ),
+            base: Space::new(&params.base),
+            target: Space::new(&params.target),
+            map: Map::new(intervals),
+            learned: Learned::new(),
+            pages: Pages::new(),
+            references: Vec::new(),
+            predicted: 0,
+            told: 0,
+            params,
+        }
+    }
+
+    /// Its parameters.
+    pub(crate) fn params(&self) -> &Params {
+        &self.params
+    }
+
+    /// Where a part of the stretch ends that begins at `at`: it has whole blocks, and no address begins
+    /// behind its first block.
+    pub(crate) fn next_end(&self, at: usize, len: usize, block: usize) -> usize {
+        let next = self.references.get(self.predicted).map_or(len, |next| next.at as usize);
+        len.min((next / block * block).max(at + block))
+    }
+
+    /// A stretch begins: these bytes of the base's file, from `base` on, go to `target` of the target's.
+    pub(crate) fn begin(
+        &mut self,
+        base: u64,
+        target: u64,
+        bytes: &[u8],
+        read: &mut Read<'_>,
+    ) -> Result<(), Failure> {
+        self.references.clear();
+        (self.predicted, self.told) = (0, 0);
+        let end = base + bytes.len() as u64;
+        let areas = &self.params.areas;
+        let first = areas.partition_point(|area| area.offset + area.len <= base);
+        let (lowest, from, to) = (self.params.lowest, &self.base, &self.target);
+        let stretch = Stretch { base, target, bytes, lowest, from, to };
+        let mut list = std::mem::take(&mut self.references);
+        for area in areas.iter().skip(first).take_while(|area| area.offset < end) {
+            let (from, to) = (area.offset.max(base), (area.offset + area.len).min(end));
+            match area.content {
+                Content::Code => {
+                    for page in from / PAGE..to.div_ceil(PAGE) {
+                        for field in self.pages.fields(area, page, read)? {
+                            let place = page * PAGE + u64::from(field.at);
+                            if place >= from && place + 4 <= to {
+                                list.extend(stretch.code(place, field.behind, field.form));
+                            }
+                        }
+                    }
+                }
+                Content::Pointers => list.extend(
+                    Stretch::places(from, to, 8)
+                        .filter_map(|place| stretch.pointer(place, Kind::Pointer)),
+                ),
+                Content::Near => list.extend(
+                    Stretch::places(from, to, 4).filter_map(|place| stretch.near(place, self.code)),
+                ),
+                Content::FromStart => {
+                    let (start, change) = self.start(area);
+                    list.extend(
+                        Stretch::places(from, to, 4)
+                            .filter_map(|place| stretch.behind_start(place, start, change)),
+                    );
+                }
+                Content::Symbols => {
+                    let names = area.offset + area.len;
+                    let moved = self.map.find(names as u32).0;
+                    let change = names.wrapping_sub(u64::from(moved));
+                    let records =
+                        (from - area.offset) / SYMBOL..(to - area.offset).div_ceil(SYMBOL);
+                    for place in records.map(|record| area.offset + record * SYMBOL) {
+                        list.extend(stretch.name(place, area, change));
+                        list.extend(stretch.pointer(place + 8, Kind::Symbol));
+                    }
+                }
+            }
+        }
+        // The sweeps of two pages may disagree where they meet.
+        let mut end = 0;
+        list.retain(|reference| {
+            let is_free = reference.at >= end;
+            if is_free {
+                end = reference.at + u32::from(reference.width);
+            }
+            is_free
+        });
+        self.references = list;
+        Ok(())
+    }
+
+    /// The address at which an area begins, and how much lower it is than that of the target.
+    fn start(&self, area: &Area) -> (u64, u64) {
+        let moved = u64::from(self.map.find(area.offset as u32).0);
+        let address = self.base.address(area.offset).unwrap_or(0);
+        (address, address.wrapping_sub(self.target.address(moved).unwrap_or(address)))
+    }
+
+    /// Predicts the addresses that begin before `to` of the stretch and were not predicted yet. `classes`
+    /// says how.
+    pub(crate) fn predict(&mut self, bytes: &mut [u8], classes: &mut [u8], to: usize) {
+        while let Some(reference) = self.references.get(self.predicted).copied() {
+            if reference.at as usize >= to {
+                return;
+            }
+            self.predicted += 1;
+            let (moved, known) = self.moved(&reference);
+            let at = reference.at as usize;
+            let place = at..at + usize::from(reference.width);
+            let (Some(bytes), Some(classes)) =
+                (bytes.get_mut(place.clone()), classes.get_mut(place))
+            else {
+                continue;
+            };
+            let change = moved.wrapping_sub(reference.target).wrapping_add(reference.change);
+            put(bytes, value(bytes).wrapping_add(change));
+            let class = 1 + (reference.kind.number() * 3 + known as u8) * 8;
+            for (class_of, class) in classes.iter_mut().zip(class..) {
+                *class_of = class;
+            }
+        }
+    }
+
+    /// Bytes up to `to` of the stretch are corrected: their addresses tell where targets are.
+    pub(crate) fn learn(&mut self, bytes: &[u8], base: &[u8], to: usize) {
+        while let Some(reference) = self.references.get(self.told).copied() {
+            let at = reference.at as usize;
+            let place = at..at + usize::from(reference.width);
+            if place.end > to || self.told >= self.predicted {
+                return;
+            }
+            self.told += 1;
+            if !matches!(reference.kind, Kind::Code(_)) {
+                continue;
+            }
+            let (Some(now), Some(then)) = (bytes.get(place.clone()), base.get(place)) else {
+                continue;
+            };
+            let change = (value(now) as u32).wrapping_sub(value(then) as u32) as i32;
+            let change = i64::from(change) as u64;
+            let target = reference.target.wrapping_add(change).wrapping_sub(reference.change);
+            let pair = self.base.relative(reference.target).zip(self.target.relative(target));
+            if let Some((base, target)) = pair {
+                self.learned.tell(base, target);
+            }
+        }
+    }
+
+    /// Where the target of a reference is now.
+    fn moved(&self, reference: &Reference) -> (u64, Known) {
+        let target = reference.target;
+        if reference.kind == Kind::Name {
+            let (place, known) = self.map.find(target as u32);
+            return (u64::from(place), if known { Known::Mapped } else { Known::Near });
+        }
+        let learned = self.base.relative(target).and_then(|base| self.learned.find(base));
+        if let Some(learned) = learned {
+            return (self.target.absolute(learned), Known::Learned);
+        }
+        match self.base.place(target) {
+            Some(Place::File(offset)) => {
+                let (place, known) = self.map.find(offset);
+                let address = self.target.address(u64::from(place));
+                match address {
+                    Some(address) if known => (address, Known::Mapped),
+                    Some(address) => (address, Known::Near),
+                    None => (target, Known::Near),
+                }
+            }
+            Some(Place::Memory(number, behind)) => {
+                (self.target.memory(number, behind).unwrap_or(target), Known::Near)
+            }
+            None => (target, Known::Near),
+        }
+    }
+}
+
+#[cfg(feature = "encode")]
+impl Executable {
+    /// The addresses of the stretch: where they begin, bytes of them, whether they are code's or whole ones.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = (usize, usize, bool)> {
+        self.references.iter().map(|reference| {
+            let plain = matches!(reference.kind, Kind::Code(_) | Kind::Pointer | Kind::Symbol);
+            (reference.at as usize, usize::from(reference.width), plain)
+        })
+    }
+
+    /// The ranges of the base's file that went together: where they begin and end, and where to they went.
+    pub(crate) fn moves(&self) -> impl Iterator<Item = (u32, u32, u32)> {
+        self.map.parts().iter().map(|&(base, target, end)| (base, end, target))
+    }
+}

@@ -1,0 +1,207 @@
+//! The model of executables: a small one of every kind of content, whole and damaged, and a payload for ever.
+
+use std::path::Path;
+
+use dd_inspect::digest::DiffId;
+
+use super::corrupt::run;
+use super::toys::*;
+use crate::program::ids::model::X86_64;
+use crate::program::limits::BLOCK_LEN;
+use crate::program::*;
+
+/// What `executable-3.payload` rebuilds over `file(0)`, 20 bytes in.
+const LAYER: &str = "9364a92a711e078bf36aed37deda4748aed3ad626885dfa4fc220795d41b753c";
+
+const FIRST: u64 = 0x40_0000;
+/// Calls, each of twelve bytes with the address that follows it.
+const CALLS: u64 = 2000;
+/// Where the parts of a file are, after what is inserted.
+const POINTERS: u64 = 24_000;
+const NEAR: u64 = 26_000;
+const FROM_START: u64 = 27_000;
+const SYMBOLS: u64 = 28_000;
+const NAMES: u64 = 30_400;
+const END: u64 = 31_000;
+/// The call before which bytes are inserted.
+const AT: u64 = 700;
+
+/// A file whose addresses mean the same wherever they stand: `inserted` bytes move what follows them.
+fn file(inserted: u64) -> Vec<u8> {
+    let place = |n: u64| n * 12 + if n >= AT { inserted } else { 0 };
+    let any = |n: u64| place(n.wrapping_mul(0x9e37_79b9) % CALLS);
+    let mut file = Vec::new();
+    for n in 0..CALLS {
+        if n == AT {
+            file.extend((0..inserted).map(|_| 0x90));
+        }
+        let here = file.len() as u64;
+        file.push(0xe8);
+        file.extend((any(n).wrapping_sub(here + 5) as u32).to_le_bytes());
+        file.extend([0x48, 0x8d, 0x05]);
+        file.extend((any(n / 3).wrapping_sub(here + 12) as u32).to_le_bytes());
+    }
+    while (file.len() as u64) < NEAR + inserted {
+        let pointer = FIRST + any(file.len() as u64);
+        file.extend(pointer.to_le_bytes());
+    }
+    while (file.len() as u64) < FROM_START + inserted {
+        let here = file.len() as u64;
+        file.extend((any(here).wrapping_sub(here) as u32).to_le_bytes());
+    }
+    while (file.len() as u64) < SYMBOLS + inserted {
+        let from_start = any(file.len() as u64).wrapping_sub(FROM_START + inserted);
+        file.extend((from_start as u32).to_le_bytes());
+    }
+    while (file.len() as u64) < NAMES + inserted {
+        let n = file.len() as u64;
+        file.extend((n as u32 % 600).to_le_bytes());
+        file.extend([0x12, 0, 1, 0]);
+        file.extend((FIRST + any(n)).to_le_bytes());
+        file.extend(7u64.to_le_bytes());
+    }
+    file.extend(noise(9, (END - NAMES) as usize));
+    file
+}
+
+fn params(source: Source, inserted: u64) -> Params {
+    let segment = |len| Segment { offset: 0, len, address: FIRST, extra: 64 };
+    let area = |offset, end, content| Area { offset, len: end - offset, content };
+    Params {
+        source,
+        offset: 20,
+        len: END,
+        target_len: END + inserted,
+        base: vec![segment(END)],
+        target: vec![segment(END + inserted)],
+        lowest: 0,
+        areas: vec![
+            area(0, POINTERS, Content::Code),
+            area(POINTERS, NEAR, Content::Pointers),
+            area(NEAR, FROM_START, Content::Near),
+            area(FROM_START, SYMBOLS, Content::FromStart),
+            area(SYMBOLS, NAMES, Content::Symbols),
+        ],
+    }
+}
+
+/// Base layers of a payload; its bytes; the layer.
+fn sample(change: impl FnOnce(&mut Params)) -> (Vec<Vec<u8>>, Vec<u8>, Vec<u8>) {
+    let inserted = 96;
+    let (base, target) = (file(0), file(inserted));
+    let layer = [vec![7; 20], base.clone()].concat();
+    let mut writer = writer_with(std::slice::from_ref(&layer), Coders::Usual);
+    let source = writer.base(0).unwrap();
+    let mut params = params(source, inserted);
+    let split = AT * 12;
+    let interval =
+        |base: u64, target, len: u64| Interval { base: base as u32, target, len: len as u32 };
+    let intervals =
+        [interval(0, 0, split), interval(split, (split + inserted) as u32, END - split)];
+    let mut executable = Executable::new(params.clone(), intervals.into_iter());
+    change(&mut params);
+    let bytes = params.to_bytes().unwrap();
+    let place = writer.begin_model(X86_64, 100, bytes).unwrap().unwrap();
+    for (number, Interval { base: from, target: to, len }) in intervals.into_iter().enumerate() {
+        if number == 1 {
+            writer.literal(Literal::Raw, &target[split as usize..to as usize]).unwrap();
+        }
+        let then = &base[from as usize..][..len as usize];
+        let now = &target[to as usize..][..len as usize];
+        let (mut predicted, mut classes) = (then.to_vec(), vec![0; now.len()]);
+        let mut read = |at: u64, buf: &mut [u8]| {
+            buf.copy_from_slice(&base[at as usize..][..buf.len()]);
+            Ok(())
+        };
+        executable.begin(u64::from(from), u64::from(to), then, &mut read).unwrap();
+        let mut at = 0;
+        while at < now.len() {
+            let end = executable.next_end(at, now.len(), BLOCK_LEN);
+            executable.predict(&mut predicted, &mut classes, end);
+            executable.learn(now, then, end);
+            at = end;
+        }
+        let offset = 20 + u64::from(from);
+        writer.edit_predicted(place, source, offset, &predicted, &classes, now).unwrap();
+    }
+    writer.end_model(20 * WORK_PAGE).unwrap();
+    (vec![layer], finish(writer).0, target)
+}
+
+fn committed() -> Vec<u8> {
+    let place =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("src/program/testdata/executable-3.payload");
+    std::fs::read(place).unwrap()
+}
+
+#[test]
+fn what_moved_is_predicted() {
+    let (bases, payload, layer) = sample(|_| ());
+    assert_eq!(decode(&payload, &bases).unwrap(), layer);
+    // As bytes these are some thousand wrong addresses.
+    assert!(payload.len() < 1_000, "{}", payload.len());
+}
+
+#[test]
+fn a_payload_with_the_model_is_decoded_for_ever() {
+    let layer = decode(&committed(), &[[vec![7; 20], file(0)].concat()]).unwrap();
+    assert_eq!(DiffId::of(&layer).hex(), LAYER);
+}
+
+#[test]
+fn this_build_writes_the_same_model() {
+    let made = sample(|_| ()).1;
+    let place = std::env::temp_dir().join("executable.payload");
+    if made != committed() {
+        std::fs::write(&place, made).unwrap();
+        panic!("compare {} with the committed payload", place.display());
+    }
+}
+
+#[test]
+fn an_edit_outside_of_the_files_is_refused() {
+    for change in [
+        |params: &mut Params| params.offset = 21,
+        |params: &mut Params| (params.len, params.areas) = (5, Vec::new()),
+        |params: &mut Params| params.target_len = 5,
+        |params: &mut Params| params.source = Source::Kept(0),
+    ] {
+        let (bases, payload, _) = sample(change);
+        let error = decode(&payload, &bases).unwrap_err();
+        assert!(
+            error.message.contains("an EDIT with a model is out of range"),
+            "{}",
+            error.message
+        );
+    }
+}
+
+#[test]
+fn parameters_that_lie_give_other_bytes_or_an_error() {
+    for change in [
+        |params: &mut Params| (params.len, params.areas) = (END - 1, Vec::new()),
+        |params: &mut Params| params.target_len -= 1,
+        |params: &mut Params| params.base.clear(),
+        |params: &mut Params| params.target.clear(),
+        |params: &mut Params| params.areas.truncate(1),
+        |params: &mut Params| params.areas = vec![Area { len: END, ..params.areas[0] }],
+        |params: &mut Params| params.target[0].address = u64::MAX - 40_000,
+    ] {
+        let (bases, payload, layer) = sample(change);
+        assert_ne!(decode(&payload, &bases).ok(), Some(layer));
+    }
+}
+
+#[test]
+fn every_cut_and_flipped_byte_is_survived() {
+    let (bases, payload, _) = sample(|_| ());
+    assert!(run(&payload, &bases));
+    for len in (0..payload.len()).step_by(7) {
+        assert!(!run(&payload[..len], &bases), "cut at {len}");
+    }
+    for at in 0..payload.len() {
+        let mut damaged = payload.clone();
+        damaged[at] ^= 1 << (at % 8);
+        run(&damaged, &bases);
+    }
+}

@@ -1,0 +1,81 @@
+//! Models of a unit.
+
+use dd_inspect::failure::Failure;
+
+use super::super::hooks::Sources;
+use super::super::ids::Registry;
+use super::super::limits::{PARAMS_LEN, UNIT_MODELS, UNIT_OPS};
+use super::super::meter;
+use super::super::op::Op;
+use super::unit::OpenUnit;
+use super::{PayloadWriter, wrong};
+
+/// Ops that a unit may have when what needs a model is written, which leaves room for where slices are cut.
+const MODEL_OPS: u64 = UNIT_OPS - 1024;
+
+/// Ops that give plain bytes, one after the other.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Run {
+    made: u64,
+    /// Ops that read a source.
+    reading: u64,
+    has_model: bool,
+}
+
+impl OpenUnit {
+    /// Counts an op in its run, or ends the run.
+    pub(super) fn note_run(&mut self, op: &Op) {
+        let Some(len) = op.plain_len() else {
+            self.run = Run::default();
+            return;
+        };
+        self.run.made += len;
+        self.run.reading += u64::from(matches!(op, Op::Copy { .. } | Op::Edit { .. }));
+        if self.run.has_model {
+            self.models_peak = self.models_peak.max(meter::model(self.run.reading));
+        }
+    }
+}
+
+impl<S: Sources + Sync> PayloadWriter<S> {
+    /// What follows, at most `ops` ops that give plain bytes, is predicted by a model, until
+    /// [`PayloadWriter::end_model`]; all of it goes into one unit. Returns the model's place in it; none where no model can
+    /// begin.
+    ///
+    /// # Errors
+    /// What writing a unit fails with.
+    pub fn begin_model(
+        &mut self,
+        id: u64,
+        ops: u64,
+        params: Vec<u8>,
+    ) -> Result<Option<u64>, Failure> {
+        self.flush_op()?;
+        if ops > MODEL_OPS || self.unit.in_model || params.len() as u64 > PARAMS_LEN {
+            return Ok(None);
+        }
+        let full = self.unit.models.len() as u64 == UNIT_MODELS || self.unit.ops + ops > MODEL_OPS;
+        if full && self.unit.depth() == 0 {
+            self.next_unit()?;
+        } else if full || self.unit.run.made > 0 {
+            return Ok(None);
+        }
+        self.ids.insert((Registry::Model as u64, id));
+        self.unit.models.push((id, params));
+        self.unit.run.has_model = true;
+        self.unit.in_model = true;
+        Ok(Some(self.unit.models.len() as u64))
+    }
+
+    /// What needed the model is written; `work` is what the model did beside the bytes that it predicted.
+    ///
+    /// # Errors
+    /// What writing a unit fails with; no model was begun.
+    pub fn end_model(&mut self, work: u64) -> Result<(), Failure> {
+        if !std::mem::take(&mut self.unit.in_model) {
+            return Err(wrong("no model was begun"));
+        }
+        self.meter.work(work)?;
+        self.flush_op()
+    }
+}
