@@ -3,6 +3,7 @@
 mod bad_input;
 mod crates;
 mod docs;
+mod exact;
 mod fixtures;
 mod generated;
 mod golden;

@@ -104,6 +104,37 @@ fn gzip_and_pigz_need_no_corrections() {
     }
 }
 
+/// Words, noise, zeros and repeats, of a length.
+fn inputs(len: usize) -> [Vec<u8>; 4] {
+    let words = input();
+    let noise: Vec<u8> =
+        words.iter().zip(&words[7..]).map(|(a, b)| a.wrapping_mul(b | 1)).collect();
+    let repeats = words[..299].iter().copied().cycle().take(len).collect();
+    [words[..len].to_vec(), noise[..len].to_vec(), vec![0; len], repeats]
+}
+
+/// About the borders of windows (32 KiB), of blocks and their dictionaries, and of what is looked ahead.
+const BORDERS: [usize; 14] =
+    [0, 1, 3, 261, 262, 32_506, 32_768, 32_769, 65_274, 65_535, 65_536, 131_071, 131_072, 131_073];
+
+#[test]
+fn texts_about_the_borders_need_no_corrections() {
+    for command in [
+        &["gzip", "-n"][..],
+        &["gzip", "-n", "-1"],
+        &["pigz", "-n", "-p", "2"],
+        &["pigz", "-n", "-p", "1"],
+    ] {
+        for len in BORDERS {
+            for plain in inputs(len) {
+                let Some(file) = output_of(command, &plain) else { return };
+                let (encoding, corrections) = round_trip(&file, &plain);
+                assert_eq!(corrections, 0, "{command:?} of {len} bytes: {encoding}");
+            }
+        }
+    }
+}
+
 #[test]
 fn zstd_of_any_version_comes_back() {
     let plain = input();

@@ -1,7 +1,8 @@
-//! Against real parts: a Docker daemon, a registry, containers-storage. scripts/services.sh starts them; a test that finds none
+//! Against real parts: a Docker daemon, containerd, a registry, containers-storage. scripts/services.sh starts them; a test that finds none
 //! is skipped, and fails in CI.
 
 mod client;
+mod containerd;
 mod daemon;
 mod pipeline;
 mod registry;

@@ -15,7 +15,16 @@ pub enum Pressed {
     No,
     Gzip(u32),
     Zstd(i32),
+    /// As eStargz has it: many gzip members, the last of which has no content but a field in its header.
+    Members,
+    /// gzip whose trailer lies, and bytes after it.
+    Damaged,
 }
+
+/// Content of a member, where there are many.
+const MEMBER: usize = 10_000;
+/// Of an eStargz footer: the field that has the place of the table of contents; then what a member without content has.
+const FOOTER: &[u8] = b"\x1f\x8b\x08\x04\0\0\0\0\0\xff\x1a\0SG\x16\x000000000000012345STARGZ\x01\0\0\xff\xff\0\0\0\0\0\0\0\0";
 
 impl Pressed {
     pub fn bytes(self, tar: &[u8]) -> Vec<u8> {
@@ -27,13 +36,26 @@ impl Pressed {
                 gzip.write_all(tar).and_then(|()| gzip.finish()).expect("gzip in memory")
             }
             Self::Zstd(level) => zstd::encode_all(tar, level).expect("zstd in memory"),
+            Self::Members => {
+                let members = tar.chunks(MEMBER).flat_map(|piece| Self::Gzip(9).bytes(piece));
+                members.chain(FOOTER.iter().copied()).collect()
+            }
+            Self::Damaged => {
+                let mut gzip = Self::Gzip(6).bytes(tar);
+                let trailer = gzip.len() - 8;
+                gzip[trailer..].iter_mut().for_each(|byte| *byte ^= 0x55);
+                gzip.extend_from_slice(b"no member");
+                gzip
+            }
         }
     }
 
     fn media_type(self) -> &'static str {
         match self {
             Self::No => "application/vnd.oci.image.layer.v1.tar",
-            Self::Gzip(_) => "application/vnd.oci.image.layer.v1.tar+gzip",
+            Self::Gzip(_) | Self::Members | Self::Damaged => {
+                "application/vnd.oci.image.layer.v1.tar+gzip"
+            }
             Self::Zstd(_) => "application/vnd.oci.image.layer.v1.tar+zstd",
         }
     }

@@ -47,6 +47,11 @@ impl Signs {
         !self.is_klauspost() && self.header.get(9) == Some(&0xff)
     }
 
+    /// RFC 1952, 2.3.1: OS 3, which pigz writes.
+    fn is_unix(&self) -> bool {
+        self.header.get(9) == Some(&3)
+    }
+
     /// Go's encoder up to 1.26 ends with an empty stored block.
     fn ends_stored(&self) -> bool {
         self.end.is_empty() || self.end.ends_with(&[0, 0, 0xff, 0xff])
@@ -128,13 +133,13 @@ impl Known {
 fn zlib(signs: &Signs) -> Vec<Known> {
     let levels: Vec<u8> =
         levels(signs.level()).filter_map(|level| u8::try_from(level).ok()).collect();
-    let mut all = Vec::new();
-    for block in signs.pigz_blocks() {
-        for &level in levels.iter().filter(|level| **level > 0) {
-            let pigz = |one_thread| Known::Pigz { level, block, one_thread };
-            all.extend([pigz(false), pigz(true)]);
-        }
-    }
+    let pigz = |block| {
+        let levels = levels.iter().filter(|level| **level > 0);
+        let both =
+            move |&level| [false, true].map(|one_thread| Known::Pigz { level, block, one_thread });
+        levels.flat_map(both)
+    };
+    let mut all: Vec<_> = signs.pigz_blocks().into_iter().flat_map(pigz).collect();
     let stored = signs.ends_stored() && !signs.end.is_empty();
     let zlib = |level, mem_level| Known::Zlib(ZlibParams { level, mem_level });
     for &level in &levels {
@@ -148,6 +153,10 @@ fn zlib(signs: &Signs) -> Vec<Known> {
     }
     let possible = levels.iter().filter(|level| **level == 0 || !stored);
     all.extend(possible.map(|&level| zlib(level, 9)));
+    // The few blocks of a short text may all have ended at whole bytes.
+    if signs.flushed_at.is_none() && signs.plain_len > PIGZ_BLOCK && signs.is_unix() {
+        all.extend(pigz(PIGZ_BLOCK));
+    }
     all
 }
 
