@@ -20,6 +20,7 @@ pub(super) trait Binary {
 }
 
 /// The part of an interval that stands for true.
+#[inline(always)]
 fn middle(low: u32, high: u32, probability: u32) -> u32 {
     let range = high - low;
     low + (range >> 16) * probability + (((range & 0xffff) * probability) >> 16)
@@ -68,7 +69,7 @@ pub(super) struct Reader<'a> {
 }
 
 impl Binary for Reader<'_> {
-    #[inline]
+    #[inline(always)]
     fn code(&mut self, _: bool, probability: u32) -> bool {
         let middle = middle(self.reading.low, self.reading.high, probability);
         let value = self.reading.value <= middle;
@@ -112,7 +113,7 @@ impl Writer {
 
 #[cfg(feature = "encode")]
 impl Binary for Writer {
-    #[inline]
+    #[inline(always)]
     fn code(&mut self, value: bool, probability: u32) -> bool {
         let middle = middle(self.low, self.high, probability);
         if value {

@@ -11,7 +11,7 @@ const BITS: u32 = 16;
 /// Sets of weights.
 const WEIGHTS: usize = 4 << 8;
 
-type Bytes = Mixer<8>;
+type Bytes = Mixer<8, { 1 << BITS }, WEIGHTS>;
 
 /// The model; it lives on from piece to piece.
 #[derive(Debug, Clone)]
@@ -28,10 +28,10 @@ pub(super) struct ByteModel {
 
 impl ByteModel {
     /// Bytes of memory.
-    pub(super) const MEMORY: u64 = Bytes::memory(BITS, WEIGHTS, 256);
+    pub(super) const MEMORY: u64 = Bytes::MEMORY;
 
     pub(super) fn new() -> Self {
-        let bytes = Mixer::new(BITS, WEIGHTS, 256);
+        let bytes = Mixer::new();
         Self { bytes, before: 0, begun: 0, begun_hash: 0, integers: [0; 2] }
     }
 

@@ -16,10 +16,10 @@ const GROUP_BITS: u32 = 16;
 const BYTE_BITS: u32 = 16;
 const DIFFERENCE_BITS: u32 = 17;
 
-type Blocks = Mixer<4>;
-type Groups = Mixer<5>;
-type Bytes = Mixer<6>;
-type Differences = Mixer<6>;
+type Blocks = Mixer<4, { 1 << BLOCK_BITS }, 64>;
+type Groups = Mixer<5, { 1 << GROUP_BITS }, 128>;
+type Bytes = Mixer<6, { 1 << BYTE_BITS }, 256>;
+type Differences = Mixer<6, { 1 << DIFFERENCE_BITS }, 1024>;
 
 /// The model; it lives on from block to block and from slice to slice.
 #[derive(Debug, Clone)]
@@ -82,17 +82,15 @@ fn fold(classes: &[u8]) -> u32 {
 
 impl CorrectionModel {
     /// Bytes of memory.
-    pub(super) const MEMORY: u64 = Blocks::memory(BLOCK_BITS, 64, 256)
-        + Groups::memory(GROUP_BITS, 128, 256)
-        + Bytes::memory(BYTE_BITS, 256, 256)
-        + Differences::memory(DIFFERENCE_BITS, 1024, 256);
+    pub(super) const MEMORY: u64 =
+        Blocks::MEMORY + Groups::MEMORY + Bytes::MEMORY + Differences::MEMORY;
 
     pub(super) fn new() -> Self {
         Self {
-            blocks: Mixer::new(BLOCK_BITS, 64, 256),
-            groups: Mixer::new(GROUP_BITS, 128, 256),
-            bytes: Mixer::new(BYTE_BITS, 256, 256),
-            differences: Mixer::new(DIFFERENCE_BITS, 1024, 256),
+            blocks: Mixer::new(),
+            groups: Mixer::new(),
+            bytes: Mixer::new(),
+            differences: Mixer::new(),
             wrong_blocks: 0,
             wrong_groups: 0,
             wrong_bytes: 0,

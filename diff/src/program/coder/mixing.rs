@@ -36,6 +36,17 @@ const fn squash(stretched: i32) -> i32 {
     (SQUASHED[index] * (128 - part) + SQUASHED[index + 1] * part + 64) >> 7
 }
 
+/// [`squash`] of −2048 to 2047.
+static SQUASHED_ALL: [i16; 4096] = {
+    let mut table = [0; 4096];
+    let mut index = 0;
+    while index < table.len() {
+        table[index] = squash(index as i32 - 2048) as i16;
+        index += 1;
+    }
+    table
+};
+
 /// The inverse of [`squash`]: the least value that gives at least so much.
 static STRETCHED: [i16; 4096] = {
     let mut table = [2047; 4096];
@@ -69,14 +80,16 @@ pub(super) fn hash(a: u32, b: u32, bits: u32) -> u32 {
     mixed.wrapping_mul(0xc2b2_ae35) >> (32 - bits)
 }
 
-/// Predicts one kind of decision from `N` contexts.
+/// Corrections of a mixer.
+const CORRECTIONS: usize = 256;
+
+/// Predicts one kind of decision from `N` contexts, each with `SIZE` probabilities, and `WEIGHTS` sets of weights; both are
+/// powers of two. Sizes are known when it is compiled, so that the inner loop checks no bounds.
 #[derive(Debug, Clone)]
-pub(super) struct Mixer<const N: usize> {
-    /// Probabilities of all contexts; those of context *i* lie from *i* << `bits` on.
-    slots: Vec<u32>,
-    bits: u32,
+pub(super) struct Mixer<const N: usize, const SIZE: usize, const WEIGHTS: usize> {
+    slots: Vec<[u32; SIZE]>,
     weights: Vec<[i16; N]>,
-    corrections: Vec<u16>,
+    corrections: Vec<[u16; POINTS]>,
 }
 
 /// What selects the weights and the last correction of a decision.
@@ -86,25 +99,28 @@ pub(super) struct Selected {
     pub(super) correction: usize,
 }
 
-impl<const N: usize> Mixer<N> {
+impl<const N: usize, const SIZE: usize, const WEIGHTS: usize> Mixer<N, SIZE, WEIGHTS> {
+    /// Bits of a context.
+    const BITS: u32 = SIZE.trailing_zeros();
     /// Bytes of memory.
-    pub(super) const fn memory(bits: u32, weights: usize, corrections: usize) -> u64 {
-        ((N << bits) * 4 + weights * N * 2 + corrections * POINTS * 2) as u64
-    }
+    pub(super) const MEMORY: u64 =
+        (N * SIZE * 4 + WEIGHTS * N * 2 + CORRECTIONS * POINTS * 2) as u64;
 
-    /// A mixer with 2^`bits` probabilities for each context, so many sets of weights and so many corrections.
-    pub(super) fn new(bits: u32, weights: usize, corrections: usize) -> Self {
-        let points = (0..POINTS as i32).map(|point| (squash((point - 16) * 128) * 16) as u16);
-        let points: Vec<u16> = points.collect();
+    /// A mixer without experience.
+    pub(super) fn new() -> Self {
+        const { assert!(SIZE.is_power_of_two() && WEIGHTS.is_power_of_two()) };
+        let mut points = [0; POINTS];
+        for (point, place) in points.iter_mut().zip(-16..) {
+            *point = (squash(place * 128) * 16) as u16;
+        }
         Self {
-            slots: vec![HALF; N << bits],
-            bits,
-            weights: vec![[(ONE * 3 / 2 / N as i32) as i16; N]; weights],
-            corrections: points.repeat(corrections),
+            slots: vec![[HALF; SIZE]; N],
+            weights: vec![[(ONE * 3 / 2 / N as i32) as i16; N]; WEIGHTS],
+            corrections: vec![points; CORRECTIONS],
         }
     }
 
-    /// Codes one decision. The contexts are hashes of less than 2^`bits`.
+    /// Codes one decision. Of the contexts the low bits count.
     #[inline(always)]
     pub(super) fn code<B: Binary>(
         &mut self,
@@ -113,44 +129,47 @@ impl<const N: usize> Mixer<N> {
         contexts: &[u32; N],
         selected: Selected,
     ) -> bool {
-        let mask = (1usize << self.bits) - 1;
-        let mut at = [0; N];
-        let mut stretched = [0i16; N];
+        let (Some(slots), Some(weights), Some(corrections)) = (
+            self.slots.first_chunk_mut::<N>(),
+            self.weights.first_chunk_mut::<WEIGHTS>(),
+            self.corrections.first_chunk_mut::<CORRECTIONS>(),
+        ) else {
+            return value;
+        };
+        let weights = &mut weights[selected.weights % WEIGHTS];
+        let points = &mut corrections[selected.correction % CORRECTIONS];
+        let mut old = [0u32; N];
+        let mut stretched = [0i32; N];
         for i in 0..N {
-            at[i] = i << self.bits | contexts[i] as usize & mask;
-            stretched[i] = STRETCHED[(self.slots[at[i]] >> 20) as usize];
+            old[i] = slots[i][contexts[i] as usize % SIZE];
+            stretched[i] = i32::from(STRETCHED[(old[i] >> 20) as usize]);
         }
-        let set = selected.weights % self.weights.len();
-        let weights = &mut self.weights[set];
         let mut dot = 0i32;
         for i in 0..N {
-            dot += i32::from(stretched[i]) * i32::from(weights[i]);
+            dot += stretched[i] * i32::from(weights[i]);
         }
-        let mixed = (dot >> 14).clamp(-2047, 2047);
-        let probability = squash(mixed);
-        // The correction lies between two points; the nearer one learns.
-        let place = (mixed + 2048) as usize;
+        // 0 to 4095: the correction lies between two points; the nearer one learns.
+        let place = ((dot >> 14).clamp(-2047, 2047) + 2048) as usize % 4096;
+        let probability = i32::from(SQUASHED_ALL[place]);
         let (low, part) = (place >> 7, (place & 127) as u32);
-        let first = selected.correction % (self.corrections.len() / POINTS) * POINTS + low;
-        let corrected = (u32::from(self.corrections[first]) * (128 - part)
-            + u32::from(self.corrections[first + 1]) * part)
-            >> 11;
+        let corrected =
+            (u32::from(points[low]) * (128 - part) + u32::from(points[low + 1]) * part) >> 11;
         let final_probability = ((probability as u32 + corrected * 3) * 4).clamp(16, 65_520);
         let value = binary.code(value, final_probability);
 
-        let point = &mut self.corrections[first + (part >> 6) as usize];
+        let point = &mut points[low + (part >> 6) as usize];
         let goal = if value { 65_535 } else { 0 };
         *point = (i32::from(*point) + ((goal - i32::from(*point)) >> 6)) as u16;
         let error = ((i32::from(value) << 12) - probability) * RATE;
         for i in 0..N {
-            let moved = i32::from(weights[i]) + ((i32::from(stretched[i]) * error + 0x8000) >> 16);
+            let moved = i32::from(weights[i]) + ((stretched[i] * error + 0x8000) >> 16);
             weights[i] = moved.clamp(-32_768, 32_767) as i16;
         }
         let goal = if value { (1i64 << 22) - 1 } else { 0 };
-        for at in at {
-            let slot = &mut self.slots[at];
-            let (before, count) = (i64::from(*slot >> 10), (*slot & 1023).min(LIMIT));
+        for i in 0..N {
+            let (before, count) = (i64::from(old[i] >> 10), (old[i] & 1023).min(LIMIT));
             let after = before + (((goal - before) * i64::from(STEPS[count as usize])) >> 16);
+            let slot = &mut slots[i][contexts[i] as usize % SIZE];
             *slot = (after as u32) << 10 | (count + u32::from(count < LIMIT));
         }
         value
@@ -168,10 +187,16 @@ impl<const N: usize> Mixer<N> {
         let mut tree = 1u32;
         for half in 0..2 {
             let before = if half == 0 { 0 } else { tree };
-            let lines = contexts.map(|context| hash(context, before, self.bits - 4) << 4);
+            let mut lines = [0; N];
+            for i in 0..N {
+                lines[i] = hash(contexts[i], before, Self::BITS - 4) << 4;
+            }
             let mut node = 1u32;
             for bit in (0..4).rev() {
-                let at = lines.map(|line| line | node);
+                let mut at = lines;
+                for at in &mut at {
+                    *at |= node;
+                }
                 let is_set = value >> (bit + 4 - 4 * half) & 1 == 1;
                 let correction = tree as usize;
                 let weights = correction | selected << 8;
@@ -209,14 +234,14 @@ mod tests {
             [byte(1), byte(1) | byte(2) << 8 | byte(3) << 16, 7, 9]
         };
         let mut writer = Writer::new();
-        let mut mixer = Mixer::<4>::new(12, 256, 256);
+        let mut mixer = Mixer::<4, 4096, 256>::new();
         for i in 0..bytes.len() {
             mixer.code_byte(&mut writer, bytes[i], &context(&bytes, i), 0);
         }
         let coded = writer.finish();
         assert!(coded.len() < 300, "{}", coded.len());
         let mut reading = Reading::new(&coded);
-        let mut mixer = Mixer::<4>::new(12, 256, 256);
+        let mut mixer = Mixer::<4, 4096, 256>::new();
         let mut back = Vec::new();
         for i in 0..bytes.len() {
             let mut reader = Reader { reading: &mut reading, coded: &coded };
