@@ -86,6 +86,8 @@ pub(crate) struct Emitter<'a> {
     catalog: &'a Catalog<'a>,
     pub(super) sources: Placed<'a>,
     headers: HeaderEncoder,
+    /// The group that pieces belong to now.
+    group: Option<Group>,
 }
 
 impl<'a> Emitter<'a> {
@@ -98,7 +100,7 @@ impl<'a> Emitter<'a> {
     ) -> Self {
         let real = bases.len() - kept.len();
         let sources = Placed { bases, real, used: Vec::new() };
-        Self { writer, target, catalog, sources, headers: HeaderEncoder::default() }
+        Self { writer, target, catalog, sources, headers: HeaderEncoder::default(), group: None }
     }
 
     pub(crate) fn into_writer(self) -> PayloadWriter<Bases<'a>> {
@@ -122,6 +124,13 @@ impl<'a> Emitter<'a> {
 
     /// The pieces that follow are coded with these dictionaries.
     pub(crate) fn group(&mut self, group: &Group) -> anyhow::Result<()> {
+        self.group = Some(group.clone());
+        self.go_on_with_group()
+    }
+
+    /// The dictionaries of the present group, or none, are those of what follows.
+    pub(super) fn go_on_with_group(&mut self) -> anyhow::Result<()> {
+        let Some(group) = self.group.clone() else { return Ok(self.writer.group(Vec::new())?) };
         let mut dictionaries = Vec::new();
         for (kind, ranges) in &group.dictionaries {
             let mut placed = Vec::with_capacity(ranges.len());

@@ -5,11 +5,12 @@ use anyhow::Context;
 use super::super::emit::{Cost, Emitter};
 use super::super::groups::literal_kind;
 use super::super::similar::Cover;
+use super::dictionary::{Part, parts};
 use super::{model, reader};
 use crate::matching;
 use crate::program::ids::model::X86_64;
-use crate::program::limits::BLOCK_LEN;
-use crate::program::{Executable, Params, STRETCH, Source, WORK_PAGE};
+use crate::program::limits::{BLOCK_LEN, DICTIONARY_LEN};
+use crate::program::{Executable, Literal, Params, Range, STRETCH, Source, WORK_PAGE};
 
 /// Bytes of a cover that are written as one op: whole stretches.
 const PART: u64 = 4 << 20;
@@ -46,7 +47,12 @@ impl Emitter<'_> {
         let kind = literal_kind(self.target, offset, len)?;
         let mut cost = Cost::default();
         let mut at = offset;
+        let mut parts = dictionaries((offset, len), covers, &params).into_iter().peekable();
+        let has_parts = parts.peek().is_some();
         for cover in covers {
+            if let Some(part) = parts.next_if(|part| part.first + offset == at) {
+                self.dictionary(kind, &params, &part)?;
+            }
             self.literals(kind, at, cover.target - at)?;
             cost.literal += cover.target - at;
             cost.covered += cover.len;
@@ -65,10 +71,24 @@ impl Emitter<'_> {
             }
             at = cover.target + cover.len;
         }
+        if let Some(part) = parts.next_if(|part| part.first + offset == at) {
+            self.dictionary(kind, &params, &part)?;
+        }
         self.literals(kind, at, offset + len - at)?;
         cost.literal += offset + len - at;
         self.writer.end_model(base.pages * WORK_PAGE)?;
+        if has_parts {
+            self.go_on_with_group()?;
+        }
         Ok(cost)
+    }
+
+    /// Literals that follow are coded with what stands around them in the base.
+    fn dictionary(&mut self, kind: Literal, params: &Params, part: &Part) -> anyhow::Result<()> {
+        let Params { source, offset, .. } = *params;
+        let range = |&(at, len): &(u64, u64)| Range { source, offset: offset + at, len };
+        let ranges = part.ranges.iter().map(range).collect();
+        Ok(self.writer.group(vec![(kind, ranges)])?)
     }
 
     /// Writes a part of a cover; returns the bytes that differ from what was predicted.
@@ -117,4 +137,17 @@ impl Emitter<'_> {
         self.writer.edit_predicted(place, source, file + from, &predicted, &classes, wanted)?;
         Ok(wanted.iter().zip(&predicted).filter(|(a, b)| a != b).count() as u64)
     }
+}
+
+/// The dictionaries of an executable whose base is too large to be one.
+fn dictionaries((offset, len): (u64, u64), covers: &[Cover], params: &Params) -> Vec<Part> {
+    if params.len <= DICTIONARY_LEN {
+        return Vec::new();
+    }
+    let here = |cover: &Cover| Cover {
+        target: cover.target - offset,
+        base: cover.base - params.offset,
+        len: cover.len,
+    };
+    parts(len, params.len, covers.iter().map(here))
 }

@@ -3,6 +3,7 @@
 //! First both sides are matched with the addresses of code left out. The covers say where bytes of the base
 //! went; its addresses are rewritten by that, and it is matched again, twice: each time the map is better.
 
+mod dictionary;
 mod elf;
 mod emit;
 
