@@ -1,11 +1,12 @@
 // Prints what Go's and klauspost's encoders and pgzip give for each file of a directory: name, variant, level, length and
-// SHA-256. Run by encoder-vectors.
+// SHA-256. encoder-vectors.go [-main] DIR; -main keeps to the levels that image tools use. Run by encoder-vectors and tests.
 package main
 
 import (
 	"bytes"
 	"compress/flate"
 	"crypto/sha256"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -16,13 +17,22 @@ import (
 	"github.com/klauspost/pgzip"
 )
 
+// What image tools use.
+var used = map[string]bool{"goa 1": true, "goa 6": true, "goa 9": true, "pgz1M-kp1.15.12 5": true, "pgz256K-kp1.15.12 5": true, "kz8+1.14.2 default": true}
+
 func main() {
-	entries, err := os.ReadDir(os.Args[1])
+	few := flag.Bool("main", false, "only what image tools use")
+	flag.Parse()
+	directory := flag.Arg(0)
+	entries, err := os.ReadDir(directory)
 	check(err)
 	for _, entry := range entries {
-		text, err := os.ReadFile(filepath.Join(os.Args[1], entry.Name()))
+		text, err := os.ReadFile(filepath.Join(directory, entry.Name()))
 		check(err)
 		print := func(variant string, level any, open func(io.Writer) (io.WriteCloser, error)) {
+			if *few && !used[fmt.Sprint(variant, " ", level)] {
+				return
+			}
 			var out bytes.Buffer
 			writer, err := open(&out)
 			check(err)

@@ -136,6 +136,37 @@ fn texts_about_the_borders_need_no_corrections() {
 }
 
 #[test]
+fn python_s_zlib_about_the_borders() {
+    let script = "import sys, zlib; e = zlib.compressobj(int(sys.argv[1]), 8, 31, 8); \
+                  sys.stdout.buffer.write(e.compress(sys.stdin.buffer.read()) + e.flush())";
+    for level in ["4", "9"] {
+        for len in [0, 3, 262, 32_506, 65_274] {
+            for plain in inputs(len) {
+                let Some(file) = output_of(&["python3", "-c", script, level], &plain) else {
+                    return;
+                };
+                let (encoding, corrections) = round_trip(&file, &plain);
+                assert_eq!(corrections, 0, "level {level} of {len} bytes: {encoding}");
+            }
+        }
+    }
+}
+
+/// No known encoder, and every kind of block and match.
+#[test]
+fn libdeflate_comes_back_at_every_level() {
+    for level in ["-1", "-6", "-9", "-12"] {
+        for len in [0, 3, 262, 32_769, 131_073] {
+            for plain in inputs(len) {
+                let Some(file) = output_of(&["libdeflate-gzip", level], &plain) else { return };
+                let (encoding, corrections) = round_trip(&file, &plain);
+                assert!(corrections <= file.len(), "{level} of {len} bytes: {encoding}");
+            }
+        }
+    }
+}
+
+#[test]
 fn zstd_of_any_version_comes_back() {
     let plain = input();
     for command in [

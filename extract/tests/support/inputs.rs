@@ -2,14 +2,32 @@
 
 const KINDS: [&str; 5] = ["zeros", "noise", "words", "records", "far"];
 /// About the borders of searches, blocks and windows.
-const LENGTHS: [usize; 12] =
-    [0, 1, 17, 33, 128, 1000, 32_769, 65_535, 65_536, 65_791, 131_073, 300_000];
+const LENGTHS: [usize; 13] =
+    [0, 1, 17, 33, 128, 1000, 32_767, 32_769, 65_535, 65_536, 65_791, 131_073, 300_000];
 const LONG: [(&str, usize); 2] = [("words", 1_048_576), ("records", 1_048_577)];
 
+/// Lengths of windows and blocks, and how far from them every length is tried.
+const BORDERS: [(usize, usize); 5] =
+    [(32 << 10, 8), ((64 << 10) - 1, 8), (128 << 10, 8), (256 << 10, 8), (1 << 20, 2)];
+/// What zlib and GNU gzip want to see ahead (MIN_LOOKAHEAD).
+const AHEAD: usize = 262;
+
 /// The names of all inputs.
+#[allow(dead_code)]
 pub fn names() -> Vec<String> {
     let short = KINDS.into_iter().flat_map(|kind| LENGTHS.map(|len| (kind, len)));
     short.chain(LONG).map(|(kind, len)| format!("{kind}-{len}")).collect()
+}
+
+/// The names of inputs of every length near a border, up to a length.
+#[allow(dead_code)]
+pub fn borders(max: usize) -> Vec<String> {
+    let near = |(border, reach)| {
+        let ahead = [AHEAD - 1, AHEAD, AHEAD + 1].map(|ahead| border - ahead);
+        (border - reach..=border + reach).chain(ahead)
+    };
+    let lengths = BORDERS.into_iter().filter(|(border, _)| *border <= max).flat_map(near);
+    lengths.flat_map(|len| KINDS.map(|kind| format!("{kind}-{len}"))).collect()
 }
 
 /// The input with this name, its kind and its length; inputs of one kind begin with the same bytes.

@@ -160,12 +160,14 @@ impl Lazy {
         if length < MIN_MATCH || self.length > length {
             return self.no_match(end, last, writer);
         }
-        if length < MAX_MATCH - CHECK && self.at - 1 + length + MIN_MATCH <= end {
-            (length, distance) = if self.class.gives_up_first_bytes() {
-                self.check_end(length, distance, end, look_ahead, last, writer)
-            } else {
-                self.check_whole(length, distance, look_ahead)
-            };
+        let left = end.saturating_sub(self.at - 1 + length);
+        if self.class.gives_up_first_bytes() {
+            if length < MAX_MATCH - CHECK && left >= MIN_MATCH {
+                (length, distance) =
+                    self.check_end(length, distance, end, look_ahead, last, writer);
+            }
+        } else if left >= MIN_MATCH + CHECK {
+            (length, distance) = self.check_whole(length, distance, look_ahead);
         }
         self.tokens.push(Token::matched(length, distance));
         let next = self.at + length - 1;
