@@ -6,10 +6,16 @@ use dd_diff::program::ids::Registry;
 use dd_inspect::range::FileRange;
 use dd_inspect::record::Location;
 
-/// The feature that stands for the frame of version 1 and the ids up to [`last_id`].
+/// The feature that stands for the frame of version 1 and its ids ([`is_of_frame`]).
 const FRAME: &str = "program-1";
 
-/// The last id of each registry that belongs to [`FRAME`]; later ones are features of their own.
+/// Whether an id belongs to [`FRAME`]; others are features of their own.
+fn is_of_frame(registry: Registry, id: u64) -> bool {
+    let digests = matches!(registry, Registry::Generator | Registry::Encoding);
+    id <= last_id(registry) || digests && (16..=19).contains(&id)
+}
+
+/// The last id of each registry that belongs to [`FRAME`], beside those of digests in text.
 const fn last_id(registry: Registry) -> u64 {
     match registry {
         Registry::Op => 7,
@@ -33,7 +39,7 @@ pub fn head(location: &Location) -> anyhow::Result<Head> {
 /// The features that a reader of this program must have (docs/package-format.md, "Features").
 pub fn of_program(head: &Head) -> Vec<String> {
     let own = head.ids.iter().filter_map(|(registry, id)| match Registry::from_number(*registry) {
-        Some(known) if *id <= last_id(known) => None,
+        Some(known) if is_of_frame(known, *id) => None,
         Some(known) => Some(format!("{}-{id}", known.word().replace(' ', "-"))),
         None => Some(format!("registry-{registry}-{id}")),
     });
@@ -48,7 +54,7 @@ mod tests {
 
     #[test]
     fn later_ids_are_features_of_their_own() {
-        let ids = vec![(0, 0), (0, 5), (1, 0), (1, 3), (4, 11), (9, 2)];
+        let ids = vec![(0, 0), (0, 5), (1, 0), (1, 3), (2, 19), (4, 11), (5, 16), (9, 2)];
         let head = Head { ids, ..Head::default() };
         assert_eq!(of_program(&head), ["program-1", "model-3", "stream-kind-11", "registry-9-2"]);
     }

@@ -9,6 +9,7 @@ use super::groups::{Group, literal_kind};
 use super::layer::Layer;
 use super::opened::{self, Coder, Kept};
 use super::plan::{From, Piece};
+use super::quotes::Quote;
 use super::similar::{Cover, Found};
 use crate::headers::encoder::HeaderEncoder;
 use crate::program::{
@@ -88,6 +89,8 @@ pub(crate) struct Emitter<'a> {
     headers: HeaderEncoder,
     /// The group that pieces belong to now.
     group: Option<Group>,
+    /// The kept objects that pieces made.
+    kept: Vec<Source>,
 }
 
 impl<'a> Emitter<'a> {
@@ -100,7 +103,8 @@ impl<'a> Emitter<'a> {
     ) -> Self {
         let real = bases.len() - kept.len();
         let sources = Placed { bases, real, used: Vec::new() };
-        Self { writer, target, catalog, sources, headers: HeaderEncoder::default(), group: None }
+        let (headers, kept) = (HeaderEncoder::default(), Vec::new());
+        Self { writer, target, catalog, sources, headers, group: None, kept }
     }
 
     pub(crate) fn into_writer(self) -> PayloadWriter<Bases<'a>> {
@@ -159,11 +163,18 @@ impl<'a> Emitter<'a> {
             Piece::Enter { coder: Coder { encoding, params, exact }, encoded_len } => {
                 self.writer.enter_encoding(*encoding, params, exact, *encoded_len)?;
             }
+            Piece::Hash(hash) => self.writer.enter_hash(*hash)?,
             Piece::Leave => self.writer.leave()?,
+            Piece::BeginKept { size } => self.kept.push(self.writer.begin_kept(*size)?),
+            Piece::EndKept => self.writer.end_kept()?,
+            Piece::Following { kept, len } => {
+                let kept = self.kept.get(*kept as usize).context("no such kept object")?;
+                self.writer.following(*kept, *len)?;
+            }
             Piece::Header { file, zeros, model, .. } => return self.header(*file, *zeros, *model),
             Piece::Content { file, from } => return self.content(*file, *from, found),
             Piece::Frame { offset, len, layer, covers } => {
-                return self.covered((*offset, *len), *layer, covers);
+                return self.covered((*offset, *len), *layer, covers, &[]);
             }
             Piece::Other { offset, len, near } => {
                 let layer = near.map_or(0, |near| near.layer);
@@ -185,7 +196,7 @@ impl<'a> Emitter<'a> {
             From::Relative(place) => {
                 self.found((file.content_offset, file.size), place.layer, found)
             }
-            From::Nowhere => self.covered((file.content_offset, file.size), 0, &[]),
+            From::Nowhere => self.found((file.content_offset, file.size), 0, found),
         }
     }
 
@@ -232,7 +243,7 @@ impl<'a> Emitter<'a> {
                 let params = Params { source: self.source(layer)?, ..params.clone() };
                 self.executable(range, layer, &found.covers, params)
             }
-            None => self.covered(range, layer, &found.covers),
+            None => self.covered(range, layer, &found.covers, &found.quotes),
         }
     }
 
@@ -242,20 +253,40 @@ impl<'a> Emitter<'a> {
         (offset, len): (u64, u64),
         layer: u32,
         covers: &[Cover],
+        mut quotes: &[Quote],
     ) -> anyhow::Result<Cost> {
         let kind = literal_kind(self.target, offset, len)?;
         let mut cost = Cost::default();
         let mut at = offset;
         for cover in covers {
-            self.literals(kind, at, cover.target - at)?;
-            cost.literal += cover.target - at;
+            cost.literal += self.between(kind, at, cover.target, &mut quotes)?;
             cost.covered += cover.len;
             cost.differing += self.edits(layer, cover)?;
             at = cover.target + cover.len;
         }
-        self.literals(kind, at, offset + len - at)?;
-        cost.literal += offset + len - at;
+        cost.literal += self.between(kind, at, offset + len, &mut quotes)?;
         Ok(cost)
+    }
+
+    /// Writes what stands between covers: digests by their numbers, the rest as literals. Returns the bytes of
+    /// these.
+    fn between(
+        &mut self,
+        kind: Literal,
+        mut at: u64,
+        end: u64,
+        quotes: &mut &[Quote],
+    ) -> anyhow::Result<u64> {
+        let mut literal = 0;
+        while let Some((quote, others)) = quotes.split_first().filter(|(q, _)| q.offset < end) {
+            self.literals(kind, at, quote.offset - at)?;
+            self.writer.digest(quote.form, quote.digest)?;
+            literal += quote.offset - at;
+            at = quote.offset + quote.len;
+            *quotes = others;
+        }
+        self.literals(kind, at, end - at)?;
+        Ok(literal + end - at)
     }
 
     /// Writes a cover: its parts without difference as copies. Returns the bytes that differ.

@@ -37,7 +37,7 @@ pub(crate) fn groups(
     found: &[(usize, Found)],
 ) -> io::Result<Vec<Group>> {
     let mut groups: Vec<Group> = Vec::new();
-    for (number, Found { covers, .. }) in found {
+    for (number, Found { covers, quotes, .. }) in found {
         let Some(Piece::Content { file, from: From::Relative(place) }) = pieces.get(*number) else {
             continue;
         };
@@ -45,7 +45,8 @@ pub(crate) fn groups(
         else {
             continue;
         };
-        let literals = file.size - covers.iter().map(|cover| cover.len).sum::<u64>();
+        let covered: u64 = covers.iter().map(|cover| cover.len).sum();
+        let literals = file.size - covered - quotes.iter().map(|quote| quote.len).sum::<u64>();
         if literals < FEW
             || base.size > literals.saturating_mul(SHARE)
             || base.size > limits::DICTIONARY_LEN
@@ -129,7 +130,7 @@ mod tests {
         let pieces: Vec<Piece> = (0..sizes.len() as u32).map(piece).collect();
         let cover = |&len: &u64| {
             let covers = vec![Cover { target: 0, base: 0, len }];
-            Found { covers, model: None }
+            Found { covers, ..Found::default() }
         };
         let covers: Vec<(usize, Found)> = covered.iter().map(cover).enumerate().collect();
         let lens = |(_, ranges): &(Literal, Vec<Range>)| ranges.iter().map(|r| r.len).sum();

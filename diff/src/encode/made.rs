@@ -1,6 +1,6 @@
 //! How the files of a layer were made, for the records.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::catalog::Place;
 use super::plan::{From, Piece};
@@ -38,44 +38,56 @@ pub(crate) struct Log {
     made: Vec<Made>,
     /// Files that are entries; those behind are members of opened ones.
     entries: usize,
+    /// How contents came that were made before their headers.
+    before: HashMap<u32, Means>,
+    /// To whom the last piece belonged.
+    owner: Option<Owner>,
 }
 
 impl Log {
     /// A log of a layer with so many entries.
     pub(crate) fn new(entries: usize) -> Self {
-        Self { made: Vec::new(), entries }
+        Self { made: Vec::new(), entries, before: HashMap::new(), owner: None }
     }
 
     /// A piece is about to be written; says to whom it belongs.
     pub(crate) fn begin(&mut self, piece: &Piece) -> Option<Owner> {
-        match *piece {
+        self.owner = match *piece {
             Piece::Header { file, model, whole: false, .. } => {
                 let from = model.map(|Place { layer, file }| (layer as usize, file as usize));
-                self.made.push(Made { file: file as usize, from, means: Means::Copy, cost: 0 });
+                let means = self.before.get(&file).copied().unwrap_or(Means::Copy);
+                self.made.push(Made { file: file as usize, from, means, cost: 0 });
                 Some(file)
             }
             Piece::Content { file, .. } if (file as usize) < self.entries => Some(file),
             // Parts of the last entry, which was opened.
-            Piece::Content { .. } | Piece::Frame { .. } | Piece::Enter { .. } | Piece::Leave => {
+            Piece::Content { .. } | Piece::Frame { .. } | Piece::Enter { .. } => {
                 self.made.last().and_then(|last| Owner::try_from(last.file).ok())
             }
+            Piece::Hash(_) | Piece::Leave | Piece::Following { .. } => self.owner,
             _ => None,
-        }
+        };
+        self.owner
     }
 
     /// A piece was written; `covered` if a base has the like of it.
     pub(crate) fn end(&mut self, piece: &Piece, covered: bool) {
-        let Some(last) = self.made.last_mut() else { return };
+        let last = self.made.last_mut();
         match *piece {
-            Piece::Content { file, from } if last.file == file as usize => {
-                last.means = match from {
+            Piece::Content { file, from } if (file as usize) < self.entries => {
+                let means = match from {
                     From::Twin(_) => Means::Copy,
                     _ if covered => Means::Edit,
                     _ => Means::Literal,
                 };
+                match last.filter(|last| last.file == file as usize) {
+                    Some(last) => last.means = means,
+                    None => drop(self.before.insert(file, means)),
+                }
             }
-            Piece::Content { file, .. } if (file as usize) < self.entries => {}
-            Piece::Content { .. } | Piece::Frame { .. } => last.means = Means::Edit,
+            Piece::Content { .. } | Piece::Frame { .. } => {
+                last.into_iter().for_each(|last| last.means = Means::Edit);
+            }
             _ => {}
         }
     }

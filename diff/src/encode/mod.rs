@@ -13,6 +13,7 @@ mod made;
 mod opened;
 mod options;
 mod plan;
+mod quotes;
 mod similar;
 
 use std::io::Write;
@@ -71,6 +72,12 @@ pub fn encode(
         .with_context(reading)?;
     let found: Vec<(usize, Found)> =
         searches.iter().map(|(number, _)| *number).zip(covers).collect();
+    let (pieces, found) = match options.search {
+        true => {
+            quotes::quotes(target, bases, opened.entries, pieces, found).with_context(reading)?
+        }
+        false => (pieces, found),
+    };
     let groups = groups::groups(target, &catalog, &pieces, &found).with_context(reading)?;
     let (mut found, mut groups) = (found.into_iter().peekable(), groups.iter().peekable());
 

@@ -6,6 +6,7 @@ use super::catalog::{Catalog, Place};
 use super::layer::{File, Layer};
 use super::opened::{Coder, Opened};
 use super::similar::Cover;
+use crate::program::Hash;
 
 /// A part of a target layer. Pieces follow each other without a gap.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,8 +25,16 @@ pub(crate) enum Piece {
     Frame { offset: u64, len: u64, layer: u32, covers: Vec<Cover> },
     /// What follows is compressed, to so many bytes.
     Enter { coder: Coder, encoded_len: u64 },
-    /// Ends the innermost Enter.
+    /// What follows is hashed, until Leave.
+    Hash(Hash),
+    /// Ends the innermost Enter or Hash.
     Leave,
+    /// The pieces up to the end make a kept object of so many bytes, not the layer.
+    BeginKept { size: u64 },
+    /// Ends a kept object.
+    EndKept,
+    /// The next bytes of the n-th kept object among the pieces: the content of an entry.
+    Following { kept: u32, len: u64 },
 }
 
 /// A range of a base layer.

@@ -6,6 +6,7 @@ use rayon::prelude::*;
 
 use super::executable;
 use super::layer::Layer;
+use super::quotes::Quote;
 use crate::matching::{self, Effort};
 use crate::program::Params;
 
@@ -52,6 +53,8 @@ pub(crate) struct Found {
     pub covers: Vec<Cover>,
     /// The model for the covers of an executable.
     pub model: Option<Params>,
+    /// Digests that stand between the covers as text.
+    pub quotes: Vec<Quote>,
 }
 
 /// Searches of at most so many bytes of both sides run side by side; larger ones are each searched by
@@ -120,7 +123,7 @@ fn one(
         covers.extend(found.iter().map(|cover| search.cover((at, base_at), cover)));
         at += len;
     }
-    Ok(Found { covers, model: None })
+    Ok(Found { covers, ..Found::default() })
 }
 
 /// What is found where both sides are executables and their model pays.
@@ -142,6 +145,7 @@ fn executables(
     Ok(found.map(|found| Found {
         covers: found.covers.iter().map(|cover| search.cover((0, 0), cover)).collect(),
         model: Some(Params { offset: search.base, ..found.params }),
+        quotes: Vec::new(),
     }))
 }
 

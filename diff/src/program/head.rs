@@ -11,6 +11,7 @@ use super::ids::{self, Registry};
 use super::input::{Input, out_of_range};
 use super::limits::{self, Limits};
 use super::meter;
+use super::quoted::{Form, Hash};
 #[cfg(feature = "encode")]
 use super::varint;
 
@@ -180,13 +181,20 @@ impl Head {
                 Registry::Op => id <= u64::from(ids::op::OPEN),
                 Registry::Model => matches!(id, ids::model::BYTES | ids::model::X86_64),
                 Registry::Generator => {
-                    matches!(id, ids::generator::ZEROS | ids::generator::DIGEST_HEX)
+                    matches!(
+                        id,
+                        ids::generator::ZEROS
+                            | ids::generator::DIGEST_HEX
+                            | ids::generator::FOLLOWING
+                    ) || Form::from_generator(id).is_some()
                         || tools.generators.knows(id)
                 }
                 Registry::Coder => id <= ids::coder::BYTES,
                 Registry::Stream => id <= ids::stream::EXACT,
                 Registry::Encoding => {
-                    id == ids::encoding::DIGEST || tools.encoders.memory(id).is_some()
+                    id == ids::encoding::DIGEST
+                        || Hash::from_encoding(id).is_some()
+                        || tools.encoders.memory(id).is_some()
                 }
                 Registry::Opening => id == ids::opening::DEFLATE,
             };

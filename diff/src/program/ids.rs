@@ -93,6 +93,14 @@ pub mod generator {
     pub const TAR_HEADER: u64 = 1;
     /// The 64 lower-case hexadecimal digits of a digest slot.
     pub const DIGEST_HEX: u64 = 2;
+    /// A numbered digest in lower-case hexadecimal digits.
+    pub const HEX: u64 = 16;
+    /// A numbered digest in base64 without padding.
+    pub const BASE64: u64 = 17;
+    /// A numbered digest in base64 for URLs, without padding.
+    pub const BASE64_URL: u64 = 18;
+    /// The bytes of a source that follow those that it gave last.
+    pub const FOLLOWING: u64 = 19;
 }
 
 /// Coders (registry 3).
@@ -143,6 +151,14 @@ pub mod encoding {
     pub const DIGEST: u64 = 0;
     /// A raw deflate stream (RFC 1951) as zlib writes it.
     pub const ZLIB: u64 = 1;
+    /// No change; the MD5 of the bytes becomes the next numbered digest.
+    pub const MD5: u64 = 16;
+    /// The same with SHA-1.
+    pub const SHA1: u64 = 17;
+    /// The same with SHA-256.
+    pub const SHA256: u64 = 18;
+    /// The same with SHA-512.
+    pub const SHA512: u64 = 19;
 }
 
 /// Openings (registry 6).

@@ -21,6 +21,8 @@ const ZSTD_CONTEXT: u64 = 512 << 10;
 const KEPT_RECORD: u64 = 64;
 /// Memory of one digest slot.
 const SLOT: u64 = 40;
+/// Memory of one numbered digest, from its ENTER to the end of the payload.
+pub(crate) const DIGEST: u64 = 96;
 
 /// What is held and done, against what was declared.
 #[derive(Debug, Clone)]

@@ -17,6 +17,7 @@ mod meter;
 mod model;
 pub mod op;
 mod predict;
+mod quoted;
 mod stream;
 mod streams;
 #[cfg(all(test, feature = "encode"))]
@@ -41,6 +42,7 @@ pub(crate) use model::{
     params::{Area, Content, Params, Segment},
 };
 pub use op::{Literal, Op};
+pub use quoted::{Form, Hash, Hasher};
 pub use streams::Range;
 #[cfg(feature = "encode")]
 pub use writer::{Coders, Owner, PayloadSummary, PayloadWriter, WriterOptions};

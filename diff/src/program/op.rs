@@ -7,6 +7,7 @@ use super::ids::{self, Registry, encoding, generator, op};
 use super::input::out_of_range;
 use super::limits::{EXACT_LEN, OPENED_RATIO, PARAMS_LEN};
 use super::predict::Predictor;
+use super::quoted::{Form, Hash};
 use super::varint;
 
 /// One step of a delta program.
@@ -53,6 +54,25 @@ pub enum Op {
     Generate {
         /// Its id.
         generator: u64,
+    },
+    /// The text of a numbered digest.
+    Digest {
+        /// How it is written.
+        form: Form,
+        /// Its number, as a difference to that after the last one that was written.
+        step: i64,
+    },
+    /// The bytes of a source after those that the last such op of this source gave.
+    Following {
+        /// What is read.
+        source: Source,
+        /// How many bytes, at least 1.
+        len: u64,
+    },
+    /// What follows is hashed into the next numbered digest.
+    EnterHash {
+        /// How it is hashed.
+        hash: Hash,
     },
     /// What follows is hashed into a digest slot.
     EnterDigest {
@@ -181,12 +201,24 @@ impl ControlReader {
             op::GEN => match operand {
                 generator::ZEROS => Op::Zeros { len: self.len(rest)? },
                 generator::DIGEST_HEX => Op::DigestHex { slot: self.varint(OPERANDS)? },
-                generator => Op::Generate { generator },
+                generator::FOLLOWING => {
+                    let source = self.source()?;
+                    Op::Following { source, len: self.len(rest)? }
+                }
+                generator => match Form::from_generator(generator) {
+                    Some(form) => {
+                        Op::Digest { form, step: varint::unzigzag(self.varint(OPERANDS)?) }
+                    }
+                    None => Op::Generate { generator },
+                },
             },
             op::ENTER if operand == encoding::DIGEST => {
                 Op::EnterDigest { slot: self.varint(OPERANDS)? }
             }
             op::ENTER => {
+                if let Some(hash) = Hash::from_encoding(operand) {
+                    return Ok(Op::EnterHash { hash });
+                }
                 let encoded_len = self.varint(LENGTHS)?;
                 let params_len = self.varint(OPERANDS)?;
                 let exact_len = self.varint(OPERANDS)?;
@@ -225,11 +257,15 @@ impl ControlReader {
         self.at = at;
     }
 
+    fn source(&mut self) -> Result<Source, Failure> {
+        match self.varint(SOURCES)? {
+            0 => Ok(self.predictor.source()),
+            number => Source::from_number(number - 1).ok_or_else(|| out_of_range("a source")),
+        }
+    }
+
     fn range(&mut self, rest: u64) -> Result<(Source, u64, u64), Failure> {
-        let source = match self.varint(SOURCES)? {
-            0 => self.predictor.source(),
-            number => Source::from_number(number - 1).ok_or_else(|| out_of_range("a source"))?,
-        };
+        let source = self.source()?;
         let change = varint::unzigzag(self.varint(OFFSETS)?);
         let offset = self.predictor.offset(source).wrapping_add(change as u64);
         Ok((source, offset, self.len(rest)?))
@@ -275,6 +311,9 @@ pub(crate) fn ids_of(op: &Op) -> [Option<(Registry, u64)>; 2] {
         Op::Zeros { .. } => [code(op::GEN), Some((Registry::Generator, generator::ZEROS))],
         Op::DigestHex { .. } => [code(op::GEN), Some((Registry::Generator, generator::DIGEST_HEX))],
         Op::Generate { generator } => [code(op::GEN), Some((Registry::Generator, *generator))],
+        Op::Digest { form, .. } => [code(op::GEN), Some((Registry::Generator, form.generator()))],
+        Op::Following { .. } => [code(op::GEN), Some((Registry::Generator, generator::FOLLOWING))],
+        Op::EnterHash { hash } => [code(op::ENTER), Some((Registry::Encoding, hash.encoding()))],
         Op::EnterDigest { .. } => [code(op::ENTER), Some((Registry::Encoding, encoding::DIGEST))],
         Op::Enter { encoding, .. } => [code(op::ENTER), Some((Registry::Encoding, *encoding))],
         Op::Leave => [code(op::LEAVE), None],
@@ -365,6 +404,16 @@ mod encode {
                     self.varint(OPERANDS, *slot);
                 }
                 Op::Generate { generator } => self.code(op::GEN, *generator),
+                Op::Digest { form, step } => {
+                    self.code(op::GEN, form.generator());
+                    self.varint(OPERANDS, varint::zigzag(*step));
+                }
+                Op::Following { source, len } => {
+                    self.code(op::GEN, generator::FOLLOWING);
+                    self.source(*source);
+                    self.len(*len, rest);
+                }
+                Op::EnterHash { hash } => self.code(op::ENTER, hash.encoding()),
                 Op::EnterDigest { slot } => {
                     self.code(op::ENTER, encoding::DIGEST);
                     self.varint(OPERANDS, *slot);
@@ -392,9 +441,13 @@ mod encode {
             }
         }
 
-        fn range(&mut self, source: Source, offset: u64, len: u64, rest: u64) {
+        fn source(&mut self, source: Source) {
             let expected = source == self.predictor.source();
             self.varint(SOURCES, if expected { 0 } else { source.number() + 1 });
+        }
+
+        fn range(&mut self, source: Source, offset: u64, len: u64, rest: u64) {
+            self.source(source);
             let change = offset.wrapping_sub(self.predictor.offset(source)) as i64;
             self.varint(OFFSETS, varint::zigzag(change));
             self.len(len, rest);
@@ -439,9 +492,12 @@ mod tests {
             (kind, 1u64..500).prop_map(|(kind, len)| Op::Literal { kind, len }),
             (1u64..5000).prop_map(|len| Op::Zeros { len }),
             any::<u64>().prop_map(|slot| Op::DigestHex { slot }),
-            (3u64..100).prop_map(|generator| Op::Generate { generator }),
+            any::<i64>().prop_map(|step| Op::Digest { form: Form::Base64Url, step }),
+            (source(), 1u64..).prop_map(|(source, len)| Op::Following { source, len }),
+            Just(Op::EnterHash { hash: Hash::Sha1 }),
+            (20u64..100).prop_map(|generator| Op::Generate { generator }),
             any::<u64>().prop_map(|slot| Op::EnterDigest { slot }),
-            (1u64.., params, 0..=EXACT_LEN, any::<u64>()).prop_map(
+            (20u64.., params, 0..=EXACT_LEN, any::<u64>()).prop_map(
                 |(encoding, params, exact_len, encoded_len)| Op::Enter {
                     encoding,
                     params,

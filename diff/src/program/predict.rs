@@ -41,21 +41,28 @@ impl Predictor {
         distance.map_or(0, |distance| self.made.wrapping_add(distance))
     }
 
-    /// An op gave its bytes. Those of generators are counted by [`Predictor::skip`].
+    /// An op gave its bytes. Those of generators and digests are counted by [`Predictor::skip`].
     pub(crate) fn made(&mut self, op: &Op) {
         match op {
             Op::Copy { source, offset, len } | Op::Edit { source, offset, len, .. } => {
                 self.expect(*source, *offset);
                 self.skip(*len);
             }
-            Op::Literal { len, .. } | Op::Zeros { len } => self.skip(*len),
+            Op::Literal { len, .. } | Op::Zeros { len } | Op::Following { len, .. } => {
+                self.skip(*len);
+            }
             Op::Open { source, offset, coded_len, len, .. } => {
                 // What follows in the source is expected after the compressed range.
                 self.expect(*source, offset.wrapping_add(*coded_len).wrapping_sub(*len));
                 self.skip(*len);
             }
             Op::DigestHex { .. } => self.skip(64),
-            Op::Generate { .. } | Op::EnterDigest { .. } | Op::Enter { .. } | Op::Leave => {}
+            Op::Generate { .. }
+            | Op::Digest { .. }
+            | Op::EnterHash { .. }
+            | Op::EnterDigest { .. }
+            | Op::Enter { .. }
+            | Op::Leave => {}
         }
     }
 

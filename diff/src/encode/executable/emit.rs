@@ -33,7 +33,7 @@ impl Emitter<'_> {
         let bytes = params.to_bytes().context("parameters of an executable")?;
         let ops = covers.iter().map(|cover| cover.len / PART + 2).sum::<u64>() + (len >> 16) + 2;
         let Some(place) = self.writer.begin_model(X86_64, ops, bytes)? else {
-            return self.covered((offset, len), layer, covers);
+            return self.covered((offset, len), layer, covers, &[]);
         };
         let base = self.sources.bases.get(layer as usize).context("no such base layer")?;
         let bytes = base.read(params.offset, params.len)?;

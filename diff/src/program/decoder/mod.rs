@@ -6,6 +6,7 @@ mod run;
 mod stack;
 mod unit;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Read, Write};
 
@@ -18,6 +19,7 @@ use super::input::{Input, io_failure};
 use super::kept::Kept;
 use super::limits::Limits;
 use super::meter::{self, Meter};
+use super::quoted::Digests;
 use super::stream::Stream;
 use unit::Unit;
 
@@ -39,6 +41,9 @@ pub struct Decoder<R, S> {
     meter: Meter,
     kept: Kept,
     slots: Vec<Option<[u8; 32]>>,
+    digests: Digests,
+    /// Where bytes of a source go on that are read one after the other.
+    following: BTreeMap<Source, u64>,
     /// Streams of slices by kind, from [`super::ids::stream::TEXT`] on, that can be continued.
     streams: [Option<Stream>; 5],
     /// Generators of the layer, and of the kept object being made, by id.
@@ -97,6 +102,8 @@ impl<R: Read, S: Sources> Decoder<R, S> {
             meter,
             kept,
             slots: vec![None; head.slots as usize],
+            digests: Digests::default(),
+            following: BTreeMap::new(),
             head,
             streams: Default::default(),
             layer_generators: Vec::new(),

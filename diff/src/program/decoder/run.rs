@@ -11,6 +11,7 @@ use super::super::input::out_of_range;
 use super::super::limits::GENERATED_LEN;
 use super::super::meter::{OPENING, WORK_GENERATE, WORK_OP};
 use super::super::op::{Op, ids_of};
+use super::super::quoted::Form;
 use super::opening::Opening;
 use super::unit::{Output, Unit};
 use super::{CHUNK_LEN, Decoder, View};
@@ -70,6 +71,14 @@ impl<R: Read, S: Sources> Decoder<R, S> {
             Op::Zeros { len } => self.activate(unit, From::Zeros, len),
             Op::DigestHex { slot } => self.digest_hex(unit, slot),
             Op::Generate { generator } => self.generate(unit, generator),
+            Op::Digest { form, step } => self.digest(unit, form, step),
+            Op::Following { source, len } => {
+                let offset = self.following.get(&source).copied().unwrap_or(0);
+                self.activate(unit, From::Copy { source, offset }, len)?;
+                self.following.insert(source, offset + len);
+                Ok(())
+            }
+            Op::EnterHash { hash } => self.enter_hash(unit, hash),
             Op::EnterDigest { slot } => self.enter_digest(unit, slot),
             Op::Enter { encoding, params, exact_len, encoded_len } => {
                 let mut exact = vec![0; exact_len as usize];
@@ -156,11 +165,13 @@ impl<R: Read, S: Sources> Decoder<R, S> {
         let digest = usize::try_from(slot).ok().and_then(|slot| *self.slots.get(slot)?);
         let digest =
             digest.ok_or_else(|| failure!(PackageCorrupt, "digest slot {slot} is empty"))?;
-        self.chunk.clear();
-        for byte in digest {
-            let digit = |nibble: u8| b"0123456789abcdef"[usize::from(nibble & 15)];
-            self.chunk.extend([digit(byte >> 4), digit(byte)]);
-        }
+        self.chunk = Form::Hex.text(&digest);
+        self.generated(unit)
+    }
+
+    fn digest(&mut self, unit: &mut Unit, form: Form, step: i64) -> Result<(), Failure> {
+        self.chunk = form.text(self.digests.take(step)?);
+        unit.control.predictor.skip(self.chunk.len() as u64);
         self.generated(unit)
     }
 

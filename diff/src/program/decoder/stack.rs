@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 use super::super::hooks::{Encoder, Sources};
 use super::super::limits::DEPTH;
 use super::super::meter;
+use super::super::quoted::{Hash, Hasher};
 use super::unit::{Output, Unit};
 use super::{CHUNK_LEN, Decoder};
 
@@ -21,6 +22,7 @@ pub(super) struct Frame {
 
 enum Through {
     Digest { slot: usize, hash: Box<Sha256> },
+    Hash { number: usize, hasher: Hasher },
     Encoder { encoder: Box<dyn Encoder>, encoded_len: u64, held: u64 },
 }
 
@@ -29,6 +31,12 @@ impl<R: Read, S: Sources> Decoder<R, S> {
         let slot = usize::try_from(slot).ok().filter(|&slot| slot < self.slots.len());
         let slot = slot.ok_or_else(|| failure!(PackageCorrupt, "there is no such digest slot"))?;
         push(unit, Through::Digest { slot, hash: Box::default() })
+    }
+
+    pub(super) fn enter_hash(&mut self, unit: &mut Unit, hash: Hash) -> Result<(), Failure> {
+        self.meter.hold(meter::DIGEST)?;
+        let number = self.digests.enter();
+        push(unit, Through::Hash { number, hasher: Hasher::new(hash) })
     }
 
     pub(super) fn enter_encoder(
@@ -56,6 +64,7 @@ impl<R: Read, S: Sources> Decoder<R, S> {
                     *place = Some(hash.finalize().into());
                 }
             }
+            Through::Hash { number, hasher } => self.digests.fill(number, hasher.finish()),
             Through::Encoder { mut encoder, encoded_len, held } => {
                 self.chunk.clear();
                 encoder.finish(&mut self.chunk)?;
@@ -83,6 +92,7 @@ impl<R: Read, S: Sources> Decoder<R, S> {
             self.meter.work(len)?;
             match &mut frame.through {
                 Through::Digest { hash, .. } => hash.update(&self.chunk),
+                Through::Hash { hasher, .. } => hasher.update(&self.chunk),
                 Through::Encoder { encoder, encoded_len, .. } => {
                     self.encoded = self.encoded.saturating_add(len);
                     if self.encoded > meter::encoded_allowed(self.head.produced()) {
@@ -131,7 +141,7 @@ fn push(unit: &mut Unit, through: Through) -> Result<(), Failure> {
     if unit.frames.len() >= DEPTH {
         return Err(failure!(PackageCorrupt, "encodings are nested deeper than {DEPTH}"));
     }
-    unit.rest.enter(matches!(through, Through::Digest { .. }));
+    unit.rest.enter(!matches!(through, Through::Encoder { .. }));
     unit.frames.push(Frame { through, given: 0 });
     Ok(())
 }

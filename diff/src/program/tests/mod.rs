@@ -7,5 +7,6 @@ mod executable;
 mod golden;
 mod limits;
 mod opened;
+mod quoted;
 mod random;
 mod toys;

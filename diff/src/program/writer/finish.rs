@@ -82,6 +82,7 @@ impl<S: Sources + Sync> PayloadWriter<S> {
         self.meter.take_peak();
         self.meter.hold(models_held)?;
         let held = models_held + self.write_control(&unit.control, &mut out)?;
+        self.meter.hold(unit.digests * meter::DIGEST)?;
         for slice in &unit.slices {
             self.write_slice(slice, unit.frames_peak, &mut out)?;
         }

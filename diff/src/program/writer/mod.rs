@@ -7,6 +7,7 @@ mod chain;
 mod finish;
 mod ledger;
 mod model;
+mod quoted;
 mod unit;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -25,6 +26,7 @@ use super::hooks::{Encoders, Entry, Source, Sources};
 use super::limits;
 use super::meter::Meter;
 use super::op::{Literal, Op};
+use super::quoted::Digests;
 use super::streams::Range;
 use chain::Chains;
 use finish::Spool;
@@ -111,6 +113,9 @@ pub struct PayloadWriter<S> {
     kept_bytes: BTreeMap<u32, usize>,
     output_len: u64,
     slots: u64,
+    digests: Digests,
+    /// Where bytes of a source go on that are read one after the other.
+    following: BTreeMap<Source, u64>,
     ids: BTreeSet<(u64, u64)>,
     meter: Meter,
     /// Memory of the streams that can be continued, by kind.
@@ -156,6 +161,8 @@ impl<S: Sources + Sync> PayloadWriter<S> {
             kept_bytes: BTreeMap::new(),
             output_len: 0,
             slots: 0,
+            digests: Digests::default(),
+            following: BTreeMap::new(),
             ids: BTreeSet::new(),
             meter: Meter::unbounded(),
             streams_held: BTreeMap::new(),

@@ -25,10 +25,12 @@ const UNIT_FULL_CONTROL: usize = 3 << 20;
 const UNIT_FULL_SLICES: usize = 32 << 20;
 
 /// An entered encoding.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Frame {
     /// The length that comes out, for an encoder.
     encoded_len: Option<u64>,
+    /// The number and the length of a numbered digest.
+    digest: Option<(usize, usize)>,
     given: u64,
     held: u64,
 }
@@ -76,6 +78,8 @@ pub(super) struct OpenUnit {
     /// An op that may still be made longer, and its owner.
     last: Option<(Op, Option<Owner>)>,
     pub(super) ops: u64,
+    /// Numbered digests that it enters.
+    digests: u64,
     slice: OpenSlice,
     slices: Vec<ClosedSlice>,
     slices_len: usize,
@@ -100,6 +104,8 @@ pub(super) struct ClosedUnit {
     pub(super) models: Vec<(u64, Vec<u8>)>,
     /// The most memory of encoders that are entered and of a model.
     pub(super) frames_peak: u64,
+    /// Numbered digests that it enters.
+    pub(super) digests: u64,
 }
 
 impl OpenUnit {
@@ -211,14 +217,21 @@ impl<S: Sources + Sync> PayloadWriter<S> {
         self.pass(len)?;
         match op {
             Op::EnterDigest { .. } => {
-                self.unit.frames.push(Frame { encoded_len: None, given: 0, held: 0 });
+                self.unit.frames.push(Frame::default());
                 self.unit.rest.enter(true);
+            }
+            Op::EnterHash { hash } => {
+                let digest = Some((self.digests.enter(), hash.digest_len()));
+                self.unit.frames.push(Frame { digest, ..Frame::default() });
+                self.unit.rest.enter(true);
+                self.unit.digests += 1;
             }
             Op::Enter { encoding, params, exact_len, encoded_len } => {
                 let memory = self.options.encoders.memory(encoding);
                 let memory = memory.ok_or_else(|| wrong("there is no such encoding"))?;
                 let held = memory + params.len() as u64 + exact_len;
-                self.unit.frames.push(Frame { encoded_len: Some(encoded_len), given: 0, held });
+                let encoded_len = Some(encoded_len);
+                self.unit.frames.push(Frame { encoded_len, held, ..Frame::default() });
                 self.unit.frames_held += held;
                 self.unit.frames_peak = self.unit.frames_peak.max(self.unit.frames_held);
                 self.unit.rest.enter(false);
@@ -232,6 +245,10 @@ impl<S: Sources + Sync> PayloadWriter<S> {
     fn emit_leave(&mut self) -> Result<(), Failure> {
         let frame = self.unit.frames.pop().ok_or_else(|| wrong("no encoding is entered"))?;
         self.unit.frames_held -= frame.held;
+        if let Some((number, len)) = frame.digest {
+            // Its bytes are of no use here.
+            self.digests.fill(number, vec![0; len]);
+        }
         let given = frame.encoded_len.unwrap_or(frame.given);
         if frame.encoded_len.is_some() {
             self.pass(given)?;
@@ -251,6 +268,8 @@ impl<S: Sources + Sync> PayloadWriter<S> {
         self.unit.note_run(&op);
         if matches!(op, Op::Generate { .. }) {
             self.meter.work(WORK_GENERATE)?;
+        }
+        if matches!(op, Op::Generate { .. } | Op::Digest { .. }) {
             self.unit.control.predictor.skip(len);
         }
         self.unit.put(&op);
@@ -282,6 +301,7 @@ impl<S: Sources + Sync> PayloadWriter<S> {
         }
         if let Op::Copy { source: Source::Kept(index), .. }
         | Op::Edit { source: Source::Kept(index), .. }
+        | Op::Following { source: Source::Kept(index), .. }
         | Op::Open { source: Source::Kept(index), .. } = op
         {
             self.read_kept(*index);
@@ -398,6 +418,7 @@ impl<S: Sources + Sync> PayloadWriter<S> {
             slices: unit.slices,
             models: unit.models,
             frames_peak: unit.frames_peak + unit.models_peak,
+            digests: unit.digests,
         });
         self.drain(false)
     }
@@ -415,8 +436,11 @@ fn op_len(op: &Op) -> u64 {
         | Op::Edit { len, .. }
         | Op::Literal { len, .. }
         | Op::Open { len, .. }
+        | Op::Following { len, .. }
         | Op::Zeros { len } => *len,
         Op::DigestHex { .. }
+        | Op::Digest { .. }
+        | Op::EnterHash { .. }
         | Op::Generate { .. }
         | Op::EnterDigest { .. }
         | Op::Enter { .. }

@@ -1,0 +1,51 @@
+//! Numbered digests, and bytes of kept objects one after the other.
+
+use dd_inspect::failure::Failure;
+
+use super::super::hooks::{Source, Sources};
+use super::super::limits::UNIT_MODELS;
+use super::super::op::Op;
+use super::super::quoted::{Form, Hash};
+use super::{PayloadWriter, wrong};
+
+impl<S: Sources + Sync> PayloadWriter<S> {
+    /// What follows is hashed until [`PayloadWriter::leave`]. The digests have the numbers 0, 1 … in the order
+    /// of these calls.
+    ///
+    /// # Errors
+    /// Encodings are nested too deep.
+    pub fn enter_hash(&mut self, hash: Hash) -> Result<(), Failure> {
+        self.flush_op()?;
+        if self.unit.depth() == 0 && self.unit.models.len() as u64 == UNIT_MODELS {
+            // No unit can begin inside.
+            self.next_unit()?;
+        }
+        self.enter(Op::EnterHash { hash }, &[])
+    }
+
+    /// The text of a numbered digest.
+    ///
+    /// # Errors
+    /// No such digest was entered and left.
+    pub fn digest(&mut self, form: Form, number: u64) -> Result<(), Failure> {
+        self.flush_op()?;
+        let step = self.digests.step_to(number).ok_or_else(|| wrong("there is no such digest"))?;
+        let (step, len) = step;
+        self.emit_generated(Op::Digest { form, step }, form.text_len(len) as u64, None)
+    }
+
+    /// The bytes of a source after those that the last such call gave, at first from its start.
+    ///
+    /// # Errors
+    /// The source has not so many bytes.
+    pub fn following(&mut self, source: Source, len: u64) -> Result<(), Failure> {
+        let offset = self.following.get(&source).copied().unwrap_or(0);
+        self.check_range(source, offset, len)?;
+        if len == 0 {
+            return Ok(());
+        }
+        self.flush_op()?;
+        self.following.insert(source, offset + len);
+        self.emit(Op::Following { source, len })
+    }
+}
