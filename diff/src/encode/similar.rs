@@ -5,10 +5,11 @@ use std::io;
 use rayon::prelude::*;
 
 use super::executable;
+use super::groups::literal_kind;
 use super::layer::Layer;
 use super::quotes::Quote;
-use crate::matching::{self, Effort};
-use crate::program::Params;
+use crate::matching::{self, Costs, Effort};
+use crate::program::{Literal, Params};
 
 /// A range of the target to be found in a range of a base layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,6 +109,10 @@ fn one(
     {
         return Ok(found);
     }
+    let costs = match literal_kind(target, search.target, search.len)? {
+        Literal::Text => Costs::TEXT,
+        _ => Costs::BYTES,
+    };
     let step = if whole { search.len.max(1) } else { window.max(1 << 16) };
     let mut covers: Vec<Cover> = Vec::new();
     let mut at = 0;
@@ -119,6 +124,7 @@ fn one(
             &base.read(search.base + base_at, base_len)?,
             &target.read(search.target + at, len)?,
             effort,
+            &costs,
         );
         covers.extend(found.iter().map(|cover| search.cover((at, base_at), cover)));
         at += len;

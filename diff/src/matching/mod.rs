@@ -11,6 +11,7 @@ use rayon::prelude::*;
 
 use index::Index;
 pub(crate) use index::common_prefix;
+pub use prune::Costs;
 
 /// A range of the target that resembles a range of the base.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +58,7 @@ const PART: usize = 4 << 20;
 /// The covers of a target, ascending and without overlap in the target.
 ///
 /// Takes time linear in the sizes of both, `effort.memory` and 24 bytes a cover of memory.
-pub fn covers(base: &[u8], target: &[u8], effort: &Effort) -> Vec<Cover> {
+pub fn covers(base: &[u8], target: &[u8], effort: &Effort, costs: &Costs) -> Vec<Cover> {
     if base.len() < effort.key || target.len() < effort.key {
         return Vec::new();
     }
@@ -68,7 +69,7 @@ pub fn covers(base: &[u8], target: &[u8], effort: &Effort) -> Vec<Cover> {
         .collect();
     let found: Vec<Vec<Cover>> =
         parts.par_iter().map(|&part| scan::scan(&index, base, target, part, effort)).collect();
-    prune::prune(base, target, found.concat())
+    prune::prune(base, target, found.concat(), costs)
 }
 
 #[cfg(test)]
@@ -107,7 +108,7 @@ mod tests {
     #[test]
     fn equal_bytes_are_one_cover() {
         let bytes = noise(1, 3 * PART / 2);
-        let found = covers(&bytes, &bytes, &EFFORT);
+        let found = covers(&bytes, &bytes, &EFFORT, &Costs::BYTES);
         assert_eq!(found, [Cover { target: 0, base: 0, len: bytes.len() }]);
     }
 
@@ -118,7 +119,10 @@ mod tests {
         for at in (100..target.len()).step_by(37) {
             target[at] ^= 0x55;
         }
-        assert_eq!(covers(&base, &target, &EFFORT), [Cover { target: 0, base: 0, len: 20_000 }]);
+        assert_eq!(
+            covers(&base, &target, &EFFORT, &Costs::BYTES),
+            [Cover { target: 0, base: 0, len: 20_000 }]
+        );
     }
 
     #[test]
@@ -126,7 +130,7 @@ mod tests {
         let base = noise(3, 30_000);
         let target =
             [&base[20_000..30_000], &noise(4, 500)[..], &base[..9_000], &base[12_000..13_000]];
-        let found = covers(&base, &target.concat(), &EFFORT);
+        let found = covers(&base, &target.concat(), &EFFORT, &Costs::BYTES);
         check(&base, &target.concat(), &found);
         assert_eq!(found.len(), 3);
         assert!(covered(&found).abs_diff(20_000) < 40, "{found:?}");
@@ -135,16 +139,16 @@ mod tests {
 
     #[test]
     fn unrelated_bytes_have_no_cover() {
-        assert_eq!(covers(&noise(5, 50_000), &noise(6, 50_000), &EFFORT), []);
-        assert_eq!(covers(b"", b"abc", &EFFORT), []);
-        assert_eq!(covers(b"abcdefghijkl", b"", &EFFORT), []);
+        assert_eq!(covers(&noise(5, 50_000), &noise(6, 50_000), &EFFORT, &Costs::BYTES), []);
+        assert_eq!(covers(b"", b"abc", &EFFORT, &Costs::BYTES), []);
+        assert_eq!(covers(b"abcdefghijkl", b"", &EFFORT, &Costs::BYTES), []);
     }
 
     #[test]
     fn parts_that_do_not_fit_the_memory_are_still_found() {
         let base = noise(7, 400_000);
         let target = [&base[300_000..], &base[..100_000]].concat();
-        let found = covers(&base, &target, &Effort { memory: 16 << 10, ..EFFORT });
+        let found = covers(&base, &target, &Effort { memory: 16 << 10, ..EFFORT }, &Costs::BYTES);
         check(&base, &target, &found);
         assert!(covered(&found) > 199_000, "{found:?}");
     }
@@ -153,7 +157,7 @@ mod tests {
     fn repetition_costs_no_more_than_its_length() {
         let base = vec![0; 300_000];
         let target = [&base[..], b"end", &base[..]].concat();
-        let found = covers(&base, &target, &EFFORT);
+        let found = covers(&base, &target, &EFFORT, &Costs::BYTES);
         check(&base, &target, &found);
         assert!(covered(&found) > 590_000, "{found:?}");
     }
@@ -173,7 +177,7 @@ mod tests {
                 target.insert(to, byte);
             }
             let effort = Effort { key, trust, ..EFFORT };
-            check(&base, &target, &covers(&base, &target, &effort));
+            check(&base, &target, &covers(&base, &target, &effort, &Costs::BYTES));
         }
     }
 }

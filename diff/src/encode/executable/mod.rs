@@ -9,7 +9,7 @@ mod emit;
 
 use dd_inspect::failure::Failure;
 
-use crate::matching::{self, Cover, Effort};
+use crate::matching::{self, Costs, Cover, Effort};
 use crate::program::{Executable, Interval, Params, STRETCH, Source};
 use elf::Elf;
 pub(crate) use elf::is_elf;
@@ -38,12 +38,12 @@ pub(crate) fn search(base: &[u8], target: &[u8], effort: &Effort) -> Option<Foun
     let forth = self::params(&from, &from, base.len(), base.len())?;
     let (masked_base, masked_target) =
         rayon::join(|| masked(&forth, base), || masked(&back, target));
-    let mut covers = matching::covers(&masked_base, &masked_target, effort);
+    let mut covers = matching::covers(&masked_base, &masked_target, effort, &Costs::CODE);
     drop((masked_base, masked_target));
     let mut rewritten = Vec::new();
     for _ in 0..ROUNDS {
         rewritten = rewrite(&params, base, &covers);
-        covers = matching::covers(&rewritten, target, effort);
+        covers = matching::covers(&rewritten, target, effort, &Costs::CODE);
     }
     let differing = |base: &[u8]| -> usize {
         let of = |cover: &Cover| {

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use super::container::{Coding, Label, Part, Window, parts, sniff};
 use super::prove::{Coder, coder};
 use crate::encode::similar::Cover;
-use crate::matching::{self, Effort};
+use crate::matching::{self, Costs, Effort};
 use crate::program::limits::OPENED_RATIO;
 
 /// Members in members that are opened.
@@ -201,7 +201,7 @@ impl Opener<'_> {
             self.target.read(part.range.start, len)?,
             self.base.read(other.range.start, other_len)?,
         );
-        let found = matching::covers(&base, &own, &effort);
+        let found = matching::covers(&base, &own, &effort, &Costs::BYTES);
         let place = |cover: &matching::Cover| Cover {
             target: part.range.start + cover.target as u64,
             base: other.range.start + cover.base as u64,

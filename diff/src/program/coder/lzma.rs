@@ -80,6 +80,8 @@ mod encode {
     pub(crate) enum Effort {
         /// The usual.
         Usual,
+        /// More for what resembles its dictionary much.
+        Text,
         /// The most.
         Most,
     }

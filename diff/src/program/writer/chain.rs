@@ -240,7 +240,7 @@ impl Chain {
             best = Some(coded);
         }
         if !(strong && is_control) {
-            let coded = code_literals(&refs, how, &raw_lens, self.dictionary, read)?;
+            let coded = code_literals(&refs, self.kind, how, &raw_lens, self.dictionary, read)?;
             best = best.filter(|best| best.len() <= coded.len()).or(Some(coded));
         }
         let best = best.filter(|best| (best.len() as u64) < raw_len);
@@ -251,6 +251,7 @@ impl Chain {
 /// By zstd, or by LZMA where there is time.
 fn code_literals(
     pieces: &[&[u8]],
+    kind: u64,
     how: How,
     raw_lens: &[u64],
     ranges: Vec<Range>,
@@ -258,12 +259,15 @@ fn code_literals(
 ) -> Result<Coded, Failure> {
     let window_log = window_log(raw_lens.iter().sum(), how.max_window_log);
     let dictionary = read(&ranges)?;
-    let (coder, bytes) = match how.coders {
-        Coders::Quick => (coder::ZSTD, encode_frame(how.level, window_log, &dictionary, pieces)?),
-        Coders::Usual => {
-            (coder::LZMA, encode_lzma(Effort::Usual, window_log, &dictionary, pieces)?)
-        }
-        Coders::Most => (coder::LZMA, encode_lzma(Effort::Most, window_log, &dictionary, pieces)?),
+    let effort = match how.coders {
+        Coders::Quick => None,
+        Coders::Usual if kind == stream::TEXT => Some(Effort::Text),
+        Coders::Usual => Some(Effort::Usual),
+        Coders::Most => Some(Effort::Most),
+    };
+    let (coder, bytes) = match effort {
+        None => (coder::ZSTD, encode_frame(how.level, window_log, &dictionary, pieces)?),
+        Some(effort) => (coder::LZMA, encode_lzma(effort, window_log, &dictionary, pieces)?),
     };
     Ok(Coded { window_log, dictionary: ranges, ..Coded::new(coder, raw_lens, bytes) })
 }
