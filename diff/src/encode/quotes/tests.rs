@@ -56,7 +56,7 @@ fn a_list_before_its_files_is_computed() {
     assert!(len < 1500, "{len}");
     assert_eq!(encoded.summary.head.kept.len(), 1);
     assert_eq!(encoded.made.len(), 201);
-    assert!(encoded.made.iter().all(|made| made.means == Means::Edit));
+    assert_eq!(encoded.made.iter().filter(|made| made.means == Means::Edit).count(), 200);
     assert!(ids(&encoded, 2).contains(&generator::BASE64_URL));
 }
 
