@@ -37,7 +37,10 @@ pub(crate) fn groups(
     found: &[(usize, Found)],
 ) -> io::Result<Vec<Group>> {
     let mut groups: Vec<Group> = Vec::new();
-    for (number, Found { covers, quotes, .. }) in found {
+    // Executables with a model have dictionaries of their own.
+    for (number, Found { covers, quotes, .. }) in
+        found.iter().filter(|(_, found)| found.model.is_none())
+    {
         let Some(Piece::Content { file, from: From::Relative(place) }) = pieces.get(*number) else {
             continue;
         };

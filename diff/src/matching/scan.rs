@@ -92,7 +92,23 @@ fn find_anchors(
 
 /// How many of the first `len` bytes agree.
 fn agreeing(base: &[u8], at: usize, target: &[u8], len: usize) -> usize {
-    base[at..].iter().zip(target).take(len).filter(|(a, b)| a == b).count()
+    let len = len.min(base.len() - at).min(target.len());
+    let (mut left, mut right) = (&base[at..at + len], &target[..len]);
+    let mut differing = 0;
+    while let (Some((x, a)), Some((y, b))) =
+        (left.split_first_chunk::<8>(), right.split_first_chunk::<8>())
+    {
+        differing += differing_bytes(u64::from_le_bytes(*x) ^ u64::from_le_bytes(*y));
+        (left, right) = (a, b);
+    }
+    let rest = left.iter().zip(right).filter(|(a, b)| a != b).count();
+    len - rest - differing as usize
+}
+
+/// How many bytes are not 0.
+fn differing_bytes(word: u64) -> u32 {
+    const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+    ((((word & LOW) + LOW) | word) & !LOW).count_ones()
 }
 
 /// Bytes before an anchor that are taken from the cover before it at most.
@@ -170,4 +186,24 @@ fn split(base: &[u8], target: &[u8], previous: &Cover, anchor: &Anchor, from: us
         }
     }
     border
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn agreeing_bytes_are_counted(
+            base in prop::collection::vec(prop_oneof![Just(0u8), Just(0x80), Just(1)], 0..60),
+            target in prop::collection::vec(prop_oneof![Just(0u8), Just(0x80), Just(1)], 0..60),
+            at in 0usize..60,
+            len in 0usize..60,
+        ) {
+            let at = at.min(base.len());
+            let slow = base[at..].iter().zip(&target).take(len).filter(|(a, b)| a == b).count();
+            prop_assert_eq!(agreeing(&base, at, &target, len), slow);
+        }
+    }
 }

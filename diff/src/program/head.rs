@@ -179,7 +179,7 @@ impl Head {
             };
             let known = match registry {
                 Registry::Op => id <= u64::from(ids::op::OPEN),
-                Registry::Model => matches!(id, ids::model::BYTES | ids::model::X86_64),
+                Registry::Model => id <= ids::model::X86_64_CODE,
                 Registry::Generator => {
                     matches!(
                         id,
@@ -189,7 +189,7 @@ impl Head {
                     ) || Form::from_generator(id).is_some()
                         || tools.generators.knows(id)
                 }
-                Registry::Coder => id <= ids::coder::BYTES,
+                Registry::Coder => id <= ids::coder::LZMA_MOVED,
                 Registry::Stream => id <= ids::stream::EXACT,
                 Registry::Encoding => {
                     id == ids::encoding::DIGEST

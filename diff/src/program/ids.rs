@@ -83,6 +83,8 @@ pub mod model {
     pub const BYTES: u64 = 0;
     /// The source is an executable for x86-64, and what it means by addresses moved.
     pub const X86_64: u64 = 1;
+    /// The same, and literals of code have addresses in place of distances.
+    pub const X86_64_CODE: u64 = 2;
 }
 
 /// Generators (registry 2).
@@ -117,6 +119,8 @@ pub mod coder {
     pub const CORRECTIONS: u64 = 4;
     /// Bytes by context mixing.
     pub const BYTES: u64 = 5;
+    /// LZMA2 with a preset dictionary as the model of the run turns it.
+    pub const LZMA_MOVED: u64 = 6;
 }
 
 /// Kinds of streams (registry 4).

@@ -102,7 +102,7 @@ pub(crate) fn stream(coder: u64, window_log: u8, dictionary_len: u64) -> u64 {
     let own = match coder {
         coder::ZSTD => ZSTD_CONTEXT + window,
         coder::SPARSE => 2 * (ZSTD_CONTEXT + window),
-        coder::LZMA => LZMA_CONTEXT + window,
+        coder::LZMA | coder::LZMA_MOVED => LZMA_CONTEXT + window,
         coder::CORRECTIONS => CORRECTIONS_MEMORY,
         coder::BYTES => BYTES_MEMORY,
         _ => 0,

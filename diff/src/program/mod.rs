@@ -38,8 +38,8 @@ pub use hooks::{
 pub use limits::Limits;
 #[cfg(feature = "encode")]
 pub(crate) use model::{
-    Executable, Interval, STRETCH, WORK_PAGE,
-    params::{Area, Content, Params, Segment},
+    Executable, Interval, LEAD, STRETCH, WORK_PAGE,
+    params::{Area, Content, Params, Segment, Version},
 };
 pub use op::{Literal, Op};
 pub use quoted::{Form, Hash, Hasher};

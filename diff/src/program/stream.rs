@@ -41,7 +41,9 @@ impl Coding {
             coder::SPARSE => {
                 Self::Sparse { runs: frame(&[])?, values: frame(&[])?, piece: Box::default() }
             }
-            coder::LZMA => Self::Lzma(Box::new(LzmaReader::new(record.window_log, dictionary))),
+            coder::LZMA | coder::LZMA_MOVED => {
+                Self::Lzma(Box::new(LzmaReader::new(record.window_log, dictionary)))
+            }
             coder::CORRECTIONS => Self::Corrections(Box::new(CorrectionReader::new())),
             coder::BYTES => Self::Bytes(Box::new(ByteReader::new())),
             _ => return Err(out_of_range("a coder")),

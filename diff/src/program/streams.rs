@@ -119,12 +119,12 @@ impl Record {
 
 /// Whether a fresh stream of a coder says how large its window is.
 fn has_window(coder: u64) -> bool {
-    matches!(coder, coder::ZSTD | coder::SPARSE | coder::LZMA)
+    matches!(coder, coder::ZSTD | coder::SPARSE | coder::LZMA | coder::LZMA_MOVED)
 }
 
 /// Whether a fresh stream of a coder has a dictionary.
 fn has_dictionary(coder: u64) -> bool {
-    matches!(coder, coder::ZSTD | coder::LZMA)
+    matches!(coder, coder::ZSTD | coder::LZMA | coder::LZMA_MOVED)
 }
 
 fn parse_dictionary<R: Read>(input: &mut Input<R>) -> Result<Vec<Range>, Failure> {

@@ -1,4 +1,4 @@
-//! Dictionaries for the literals of a large executable: what stands in the base around the places where they are new.
+//! Dictionaries for the literals of an executable: what stands in the base around the places where they are new.
 
 use super::super::similar::Cover;
 use crate::program::limits::DICTIONARY_LEN;
@@ -7,6 +7,8 @@ use crate::program::limits::DICTIONARY_LEN;
 const PART: u64 = 6 << 20;
 /// The base is chosen from in pieces of this many bytes.
 const BUCKET: u64 = 64 << 10;
+/// Literals that are too few to need a dictionary.
+const FEW: u64 = 512;
 /// Buckets on each side of a place where literals stand that help too.
 const AROUND: usize = 2;
 
@@ -33,6 +35,7 @@ pub(super) fn parts(len: u64, base_len: u64, covers: impl Iterator<Item = Cover>
             }
             if let Some((_, votes)) = parts.last_mut() {
                 // Where what stands before the literals ends, and where what stands behind them begins.
+                votes.literals += literals;
                 votes.add(place, literals);
                 votes.add(cover.base, literals);
             }
@@ -40,29 +43,33 @@ pub(super) fn parts(len: u64, base_len: u64, covers: impl Iterator<Item = Cover>
         (at, place) = (cover.target + cover.len, cover.base + cover.len);
     }
     let done = |(part, votes): (Part, Votes)| Part { ranges: votes.ranges(base_len), ..part };
-    parts.into_iter().map(done).collect()
+    parts.into_iter().filter(|(_, votes)| votes.literals >= FEW).map(done).collect()
 }
 
 /// How many literals each bucket of the base is near to.
-struct Votes(Vec<u64>);
+struct Votes {
+    buckets: Vec<u64>,
+    literals: u64,
+}
 
 impl Votes {
     fn new(base_len: u64) -> Self {
-        Self(vec![0; base_len.div_ceil(BUCKET) as usize])
+        Self { buckets: vec![0; base_len.div_ceil(BUCKET) as usize], literals: 0 }
     }
 
     fn add(&mut self, place: u64, literals: u64) {
         let bucket = (place / BUCKET) as usize;
-        let near = bucket.saturating_sub(AROUND)..self.0.len().min(bucket + AROUND + 1);
+        let near = bucket.saturating_sub(AROUND)..self.buckets.len().min(bucket + AROUND + 1);
         for at in near {
-            self.0[at] += literals / (1 + at.abs_diff(bucket) as u64);
+            self.buckets[at] += literals / (1 + at.abs_diff(bucket) as u64);
         }
     }
 
     /// The buckets with most votes, as many as a dictionary holds; neighbours joined.
     fn ranges(&self, base_len: u64) -> Vec<(u64, u64)> {
-        let mut order: Vec<usize> = (0..self.0.len()).filter(|&at| self.0[at] > 0).collect();
-        order.sort_by_key(|&at| std::cmp::Reverse(self.0[at]));
+        let mut order: Vec<usize> =
+            (0..self.buckets.len()).filter(|&at| self.buckets[at] > 0).collect();
+        order.sort_by_key(|&at| std::cmp::Reverse(self.buckets[at]));
         order.truncate((DICTIONARY_LEN / BUCKET) as usize);
         order.sort_unstable();
         let mut ranges: Vec<(u64, u64)> = Vec::new();
@@ -90,7 +97,7 @@ mod tests {
 
     #[test]
     fn what_stands_around_literals_is_taken() {
-        let covers = [cover(0, 0, MIB), cover(MIB + 500, MIB, MIB - 500)];
+        let covers = [cover(0, 0, MIB), cover(MIB + FEW, MIB, MIB - FEW)];
         let found = parts(2 * MIB, 2 * MIB, covers.into_iter());
         let range = (MIB - 2 * BUCKET, 5 * BUCKET);
         assert_eq!(found, [Part { first: MIB, ranges: vec![range] }]);
@@ -116,7 +123,8 @@ mod tests {
     #[test]
     fn nothing_is_needed_without_literals() {
         assert_eq!(parts(MIB, MIB, [cover(0, 0, MIB)].into_iter()), []);
-        let all = parts(100, 70, std::iter::empty());
+        assert_eq!(parts(FEW - 1, 70, std::iter::empty()), []);
+        let all = parts(FEW, 70, std::iter::empty());
         assert_eq!(all, [Part { first: 0, ranges: vec![(0, 70)] }]);
     }
 }

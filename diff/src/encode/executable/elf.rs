@@ -83,6 +83,14 @@ impl Elf {
     }
 }
 
+impl Elf {
+    /// Where code lies: offsets and lengths.
+    pub(super) fn code(&self) -> impl Iterator<Item = (u64, u64)> {
+        let code = self.areas.iter().filter(|area| area.content == Content::Code);
+        code.map(|area| (area.offset, area.len))
+    }
+}
+
 /// What a section holds, if it is more than bytes.
 fn content(section: &Section<'_>, names: bool, fixed: bool) -> Option<Content> {
     let executable = section.flags & EXECUTABLE != 0;
@@ -90,7 +98,7 @@ fn content(section: &Section<'_>, names: bool, fixed: bool) -> Option<Content> {
         (PROGBITS, _) if executable => Content::Code,
         (SYMTAB, _) if names => Content::Symbols,
         (SYMTAB | DYNSYM | RELA | DYNAMIC, _) => Content::Pointers,
-        (PROGBITS | UNWIND, b".eh_frame") => Content::Near,
+        (PROGBITS | UNWIND, b".eh_frame") => Content::Frames,
         (PROGBITS | UNWIND, b".eh_frame_hdr") => Content::FromStart,
         (PROGBITS, b".rodata") if !fixed => Content::Near,
         (PROGBITS | INIT_ARRAY | FINI_ARRAY, _) if section.flags & LOADED != 0 => Content::Pointers,

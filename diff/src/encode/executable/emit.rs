@@ -1,16 +1,17 @@
 //! Writes executables as their model predicts them.
 
+use std::iter::Peekable;
+
 use anyhow::Context;
 
 use super::super::emit::{Cost, Emitter};
-use super::super::groups::literal_kind;
 use super::super::similar::Cover;
 use super::dictionary::{Part, parts};
 use super::{model, reader};
 use crate::matching;
-use crate::program::ids::model::X86_64;
-use crate::program::limits::{BLOCK_LEN, DICTIONARY_LEN};
-use crate::program::{Executable, Literal, Params, Range, STRETCH, Source, WORK_PAGE};
+use crate::program::ids::model::X86_64_CODE;
+use crate::program::limits::BLOCK_LEN;
+use crate::program::{Executable, LEAD, Params, Range, STRETCH, Source, WORK_PAGE};
 
 /// Bytes of a cover that are written as one op: whole stretches.
 const PART: u64 = 4 << 20;
@@ -19,6 +20,20 @@ const PART: u64 = 4 << 20;
 struct Base<'a> {
     bytes: &'a [u8],
     pages: u64,
+}
+
+/// A run of an executable that is being written.
+struct Run<'a> {
+    /// The model's place in the unit.
+    place: u64,
+    params: &'a Params,
+    executable: Executable,
+    base: Base<'a>,
+    /// Where the target's file begins in its layer.
+    start: u64,
+    dictionaries: Peekable<std::vec::IntoIter<Part>>,
+    /// One of them is in use.
+    has_dictionary: bool,
 }
 
 impl Emitter<'_> {
@@ -31,64 +46,96 @@ impl Emitter<'_> {
         params: Params,
     ) -> anyhow::Result<Cost> {
         let bytes = params.to_bytes().context("parameters of an executable")?;
-        let ops = covers.iter().map(|cover| cover.len / PART + 2).sum::<u64>() + (len >> 16) + 2;
-        let Some(place) = self.writer.begin_model(X86_64, ops, bytes)? else {
+        let literals = len - covers.iter().map(|cover| cover.len).sum::<u64>();
+        let ops = covers.iter().map(|cover| cover.len / PART + 2).sum::<u64>()
+            + literals / STRETCH as u64
+            + 2;
+        let Some(place) = self.writer.begin_model(X86_64_CODE, ops, bytes)? else {
             return self.covered((offset, len), layer, covers, &[]);
         };
         let base = self.sources.bases.get(layer as usize).context("no such base layer")?;
         let bytes = base.read(params.offset, params.len)?;
-        let mut base = Base { bytes: &bytes, pages: 0 };
-        let local = |cover: &Cover| matching::Cover {
-            base: (cover.base - params.offset) as usize,
-            target: (cover.target - offset) as usize,
+        let here = |cover: &Cover| Cover {
+            target: cover.target - offset,
+            base: cover.base - params.offset,
+            len: cover.len,
+        };
+        let local = |cover: Cover| matching::Cover {
+            base: cover.base as usize,
+            target: cover.target as usize,
             len: cover.len as usize,
         };
-        let mut executable = model(&params, covers.iter().map(local));
-        let kind = literal_kind(self.target, offset, len)?;
-        let mut cost = Cost::default();
+        let here = covers.iter().map(here);
+        let mut run = Run {
+            place,
+            params: &params,
+            executable: model(&params, here.clone().map(local)),
+            base: Base { bytes: &bytes, pages: 0 },
+            start: offset,
+            dictionaries: parts(len, params.len, here).into_iter().peekable(),
+            has_dictionary: false,
+        };
+        let mut cost = Cost { literal: literals, ..Cost::default() };
         let mut at = offset;
-        let mut parts = dictionaries((offset, len), covers, &params).into_iter().peekable();
-        let has_parts = parts.peek().is_some();
         for cover in covers {
-            if let Some(part) = parts.next_if(|part| part.first + offset == at) {
-                self.dictionary(kind, &params, &part)?;
-            }
-            self.literals(kind, at, cover.target - at)?;
-            cost.literal += cover.target - at;
+            self.new_code(&mut run, at, cover.target)?;
             cost.covered += cover.len;
-            for start in (0..cover.len).step_by(PART as usize) {
-                let len = PART.min(cover.len - start);
-                let wanted = self.target.read(cover.target + start, len)?;
-                let target = cover.target + start - offset;
-                let from = cover.base + start - params.offset;
-                cost.differing += self.predicted(
-                    (place, params.source, params.offset),
-                    &mut executable,
-                    &mut base,
-                    (from, target),
-                    &wanted,
-                )?;
-            }
+            cost.differing += self.cover(&mut run, cover)?;
             at = cover.target + cover.len;
         }
-        if let Some(part) = parts.next_if(|part| part.first + offset == at) {
-            self.dictionary(kind, &params, &part)?;
-        }
-        self.literals(kind, at, offset + len - at)?;
-        cost.literal += offset + len - at;
-        self.writer.end_model(base.pages * WORK_PAGE)?;
-        if has_parts {
+        self.new_code(&mut run, at, offset + len)?;
+        self.writer.end_model(run.base.pages * WORK_PAGE)?;
+        if run.has_dictionary {
             self.go_on_with_group()?;
         }
         Ok(cost)
     }
 
-    /// Literals that follow are coded with what stands around them in the base.
-    fn dictionary(&mut self, kind: Literal, params: &Params, part: &Part) -> anyhow::Result<()> {
-        let Params { source, offset, .. } = *params;
-        let range = |&(at, len): &(u64, u64)| Range { source, offset: offset + at, len };
-        let ranges = part.ranges.iter().map(range).collect();
-        Ok(self.writer.group(vec![(kind, ranges)])?)
+    /// Writes what stands in no cover.
+    fn new_code(&mut self, run: &mut Run<'_>, from: u64, to: u64) -> anyhow::Result<()> {
+        if to > from
+            && from > run.start
+            && let Some(part) = run.dictionaries.next_if(|part| part.first <= from - run.start)
+        {
+            run.has_dictionary = true;
+            let mut moved = Vec::new();
+            let mut read = reader(run.base.bytes);
+            for &(at, len) in &part.ranges {
+                let mut bytes = run.base.bytes[at as usize..][..len as usize].to_vec();
+                run.executable.dictionary(at, &mut bytes, &mut read)?;
+                moved.append(&mut bytes);
+            }
+            let Params { source, offset, .. } = *run.params;
+            let range = |&(at, len): &(u64, u64)| Range { source, offset: offset + at, len };
+            self.writer.group_moved(part.ranges.iter().map(range).collect(), moved)?;
+        }
+        for at in (from..to).step_by(STRETCH) {
+            let len = (to - at).min(STRETCH as u64);
+            let lead = (at - run.start).min(LEAD as u64);
+            let mut bytes = self.target.read(at - lead, lead + len)?;
+            run.executable.begin_literals(&mut bytes, lead as usize, at - run.start);
+            self.writer.new_code(&bytes[lead as usize..])?;
+        }
+        Ok(())
+    }
+
+    /// Writes a cover; returns the bytes that differ from what was predicted.
+    fn cover(&mut self, run: &mut Run<'_>, cover: &Cover) -> anyhow::Result<u64> {
+        let mut differing = 0;
+        for start in (0..cover.len).step_by(PART as usize) {
+            let len = PART.min(cover.len - start);
+            let wanted = self.target.read(cover.target + start, len)?;
+            let target = cover.target + start - run.start;
+            let from = cover.base + start - run.params.offset;
+            differing += self.predicted(
+                (run.place, run.params.source, run.params.offset),
+                &mut run.executable,
+                &mut run.base,
+                (from, target),
+                &wanted,
+            )?;
+        }
+        Ok(differing)
     }
 
     /// Writes a part of a cover; returns the bytes that differ from what was predicted.
@@ -137,17 +184,4 @@ impl Emitter<'_> {
         self.writer.edit_predicted(place, source, file + from, &predicted, &classes, wanted)?;
         Ok(wanted.iter().zip(&predicted).filter(|(a, b)| a != b).count() as u64)
     }
-}
-
-/// The dictionaries of an executable whose base is too large to be one.
-fn dictionaries((offset, len): (u64, u64), covers: &[Cover], params: &Params) -> Vec<Part> {
-    if params.len <= DICTIONARY_LEN {
-        return Vec::new();
-    }
-    let here = |cover: &Cover| Cover {
-        target: cover.target - offset,
-        base: cover.base - params.offset,
-        len: cover.len,
-    };
-    parts(len, params.len, covers.iter().map(here))
 }

@@ -10,7 +10,7 @@ mod emit;
 use dd_inspect::failure::Failure;
 
 use crate::matching::{self, Costs, Cover, Effort};
-use crate::program::{Executable, Interval, Params, STRETCH, Source};
+use crate::program::{Executable, Interval, Params, STRETCH, Source, Version};
 use elf::Elf;
 pub(crate) use elf::is_elf;
 
@@ -67,6 +67,8 @@ fn params(from: &Elf, to: &Elf, len: usize, target_len: usize) -> Option<Params>
         target: to.segments.clone(),
         lowest: from.lowest,
         areas: from.areas.clone(),
+        new_code: to.code().collect(),
+        version: Version::Second,
     };
     params.to_bytes().map(|_| params)
 }

@@ -12,9 +12,10 @@ use super::super::ids::stream;
 use super::super::input::out_of_range;
 use super::super::limits::BLOCK_LEN;
 use super::super::meter;
-use super::super::model::params::Params;
-use super::super::model::{Executable, Interval, STRETCH, WORK_BYTE, WORK_PAGE};
-use super::super::op::Op;
+use super::super::model::params::{Params, Version};
+use super::super::model::{Executable, Interval, LEAD, STRETCH, WORK_BYTE, WORK_PAGE};
+use super::super::op::{Literal, Op};
+use super::super::streams::Range;
 use super::Decoder;
 use super::run::absent;
 use super::unit::Unit;
@@ -27,12 +28,26 @@ pub(super) struct Run {
     /// Its model, by the place in the unit, from 1.
     model: Option<(u64, Box<Executable>)>,
     held: u64,
+    /// The last bytes that it gave, at most [`LEAD`]; where the model needs them.
+    last: Vec<u8>,
 }
 
 impl Run {
-    /// So many bytes were given.
-    pub(super) fn made(&mut self, len: u64) {
-        self.made = self.made.saturating_add(len);
+    /// These bytes were given.
+    pub(super) fn made(&mut self, bytes: &[u8]) {
+        self.made = self.made.saturating_add(bytes.len() as u64);
+        if self.turns_code() {
+            let kept = self.last.len().saturating_sub(LEAD.saturating_sub(bytes.len().min(LEAD)));
+            self.last.drain(..kept);
+            let new = bytes.len().saturating_sub(LEAD);
+            self.last.extend_from_slice(bytes.get(new..).unwrap_or_default());
+        }
+    }
+
+    /// Whether literals of code are turned.
+    pub(super) fn turns_code(&self) -> bool {
+        let model = self.model.as_ref();
+        model.is_some_and(|(_, executable)| executable.params().version == Version::Second)
     }
 }
 
@@ -58,7 +73,7 @@ impl<R: Read, S: Sources> Decoder<R, S> {
                 found
             }
         };
-        let mut run = Run { made: 0, model: None, held: 0 };
+        let mut run = Run { made: 0, model: None, held: 0, last: Vec::new() };
         if let Some(model) = model {
             let params = usize::try_from(model - 1).ok().and_then(|place| unit.models.get(place));
             let params = params.ok_or_else(|| out_of_range("a model"))?;
@@ -110,6 +125,59 @@ impl<R: Read, S: Sources> Decoder<R, S> {
             return Err(out_of_range("an EDIT with a model"));
         }
         self.meter.work(len.saturating_mul(WORK_BYTE))
+    }
+
+    /// Counts what turning literals of code costs, if they are turned.
+    pub(super) fn begin_literals(
+        &mut self,
+        unit: &Unit,
+        kind: Literal,
+        len: u64,
+    ) -> Result<(), Failure> {
+        if kind == Literal::Code && unit.run.as_ref().is_some_and(Run::turns_code) {
+            self.meter.work(len.saturating_mul(WORK_BYTE))?;
+        }
+        Ok(())
+    }
+
+    /// Turns literals of code into what they are in the target's file, if the run has a model that does.
+    pub(super) fn finish_literals(&mut self, unit: &mut Unit, chunk: &mut [u8]) {
+        let Some(run) = unit.run.as_mut().filter(|run| run.turns_code()) else { return };
+        let Some((_, executable)) = &run.model else { return };
+        let (mut at, mut last) = (run.made, run.last.clone());
+        for part in chunk.chunks_mut(STRETCH) {
+            let lead = last.len();
+            self.spare.clear();
+            self.spare.extend_from_slice(&last);
+            self.spare.extend_from_slice(part);
+            executable.finish_literals(&mut self.spare, lead, at);
+            part.copy_from_slice(self.spare.get(lead..).unwrap_or_default());
+            at = at.saturating_add(part.len() as u64);
+            last.clear();
+            last.extend_from_slice(part.get(part.len().saturating_sub(LEAD)..).unwrap_or_default());
+        }
+    }
+
+    /// Turns a range of a dictionary into what new code looks like.
+    pub(super) fn move_dictionary(
+        &mut self,
+        unit: &mut Unit,
+        range: &Range,
+        bytes: &mut [u8],
+    ) -> Result<(), Failure> {
+        let model =
+            unit.run.as_mut().filter(|run| run.turns_code()).and_then(|run| run.model.as_mut());
+        let (_, executable) = model.ok_or_else(|| out_of_range("a dictionary without a model"))?;
+        let (source, file) = (executable.params().source, executable.params().offset);
+        if !executable.params().has(range.source, range.offset, range.len) {
+            return Ok(());
+        }
+        self.meter.work(range.len.saturating_mul(WORK_BYTE))?;
+        let mut view = self.view(u64::MAX);
+        executable.dictionary(range.offset - file, bytes, &mut |at, buf| {
+            view.meter.work(WORK_PAGE)?;
+            view.read_at(source, file.wrapping_add(at), buf)
+        })
     }
 
     /// Turns bytes of a base's file, which stand at `offset` of its source, into the target's.

@@ -67,7 +67,10 @@ impl<R: Read, S: Sources> Decoder<R, S> {
                 self.begin_executable(unit, model, source, offset, len)?;
                 self.activate(unit, From::Executable { source, offset }, len)
             }
-            Op::Literal { kind, len } => self.activate(unit, From::Stream(kind.stream()), len),
+            Op::Literal { kind, len } => {
+                self.begin_literals(unit, kind, len)?;
+                self.activate(unit, From::Stream(kind.stream()), len)
+            }
             Op::Zeros { len } => self.activate(unit, From::Zeros, len),
             Op::DigestHex { slot } => self.digest_hex(unit, slot),
             Op::Generate { generator } => self.generate(unit, generator),
@@ -139,15 +142,20 @@ impl<R: Read, S: Sources> Decoder<R, S> {
                 self.predict(unit, *offset, &mut chunk)?;
                 *offset += n;
             }
-            From::Stream(kind) => self.fill(*kind, &mut chunk)?,
+            From::Stream(kind) => {
+                self.fill(*kind, &mut chunk)?;
+                if *kind == stream::CODE {
+                    self.finish_literals(unit, &mut chunk);
+                }
+            }
             From::Zeros => chunk.fill(0),
             From::Open(opening) => opening.fill(&mut chunk, &mut self.view(0))?,
         }
+        if let Some(run) = &mut unit.run {
+            run.made(&chunk);
+        }
         self.chunk = chunk;
         active.left -= n;
-        if let Some(run) = &mut unit.run {
-            run.made(n);
-        }
         if active.left > 0 {
             unit.active = Some(active);
         } else if let From::Open(opening) = active.from {

@@ -7,11 +7,11 @@ use dd_inspect::failure::Failure;
 
 use super::super::columns::Columns;
 use super::super::hooks::Sources;
-use super::super::ids::{Registry, model, stream};
+use super::super::ids::{Registry, coder, stream};
 use super::super::input::out_of_range;
 use super::super::limits::{CONTROL_LEN, PARAMS_LEN, SLICE_LEN, UNIT_MODELS, UNIT_OPS};
 use super::super::meter;
-use super::super::model::params::Params;
+use super::super::model::params::{Params, Version};
 use super::super::op::{ControlReader, ControlStreams, Rest};
 use super::super::stream::Stream;
 use super::super::streams::Record;
@@ -57,15 +57,14 @@ impl<R: Read, S: Sources> Decoder<R, S> {
         for _ in 0..self.input.varint("the number of models", UNIT_MODELS)? {
             let id = self.input.varint("a model", u64::MAX)?;
             let params_len = self.input.varint("the length of a model's parameters", PARAMS_LEN)?;
-            if id != model::X86_64 || !self.head.lists(Registry::Model, id) {
-                return Err(out_of_range("a model"));
-            }
+            let version = Version::from_id(id).filter(|_| self.head.lists(Registry::Model, id));
+            let version = version.ok_or_else(|| out_of_range("a model"))?;
             let held = meter::model_params(params_len);
             self.meter.hold(held)?;
             models_held += held;
             let mut params = Vec::new();
             self.input.bytes(params_len, &mut params)?;
-            models.push(Params::parse(&params)?);
+            models.push(Params::parse(&params, version)?);
         }
         let ops = self.input.varint("the number of ops", UNIT_OPS)?;
         self.ops_read = self.ops_read.saturating_add(ops);
@@ -211,7 +210,7 @@ impl<R: Read, S: Sources> Decoder<R, S> {
             let mut coded = Vec::new();
             self.input.bytes(record.coded_len, &mut coded)?;
             self.meter.work(meter::decoding(record.coder, record.raw_len))?;
-            let mut stream = self.open_stream(record)?;
+            let mut stream = self.open_stream(unit, record)?;
             let apart = stream.begin(coded, record.raw_len)?;
             self.meter.hold(apart)?;
             unit.slice_held += apart;
@@ -221,7 +220,7 @@ impl<R: Read, S: Sources> Decoder<R, S> {
     }
 
     /// The stream that a record continues, or a fresh one.
-    fn open_stream(&mut self, record: &Record) -> Result<Stream, Failure> {
+    fn open_stream(&mut self, unit: &mut Unit, record: &Record) -> Result<Stream, Failure> {
         if record.continued {
             let before = self.stream(record.kind)?.take();
             return before.filter(|stream| stream.is_continued_by(record)).ok_or_else(|| {
@@ -236,20 +235,23 @@ impl<R: Read, S: Sources> Decoder<R, S> {
         // While it is loaded, a dictionary is there twice.
         self.meter.hold(len)?;
         self.meter.work(len)?;
-        let dictionary = self.read_dictionary(record)?;
+        let dictionary = self.read_dictionary(unit, record)?;
         let stream = Stream::fresh(record, &dictionary);
         self.meter.release(len);
         stream
     }
 
     /// The ranges of a dictionary after a zero byte, so that none is taken for a trained one.
-    fn read_dictionary(&mut self, record: &Record) -> Result<Vec<u8>, Failure> {
+    fn read_dictionary(&mut self, unit: &mut Unit, record: &Record) -> Result<Vec<u8>, Failure> {
         let mut bytes = vec![0; record.dictionary_len() as usize];
         let mut at = 1;
         for range in &record.dictionary {
             let end = at + range.len as usize;
             let place = bytes.get_mut(at..end).ok_or_else(|| out_of_range("a dictionary"))?;
             self.view(u64::MAX).read_at(range.source, range.offset, place)?;
+            if record.coder == coder::LZMA_MOVED {
+                self.move_dictionary(unit, range, place)?;
+            }
             at = end;
         }
         Ok(bytes)

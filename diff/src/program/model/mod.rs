@@ -4,8 +4,11 @@
 //! The ops themselves say where bytes of the base went. What they do not say is learned: a corrected
 //! address of the code tells where its target is.
 
+mod dictionary;
+mod frame;
 mod instruction;
 mod learned;
+mod literal;
 mod map;
 pub(crate) mod params;
 mod space;
@@ -16,13 +19,16 @@ use dd_inspect::failure::Failure;
 
 use instruction::Form;
 use learned::Learned;
+pub(crate) use literal::LEAD;
+use literal::{NewCode, Turn};
 pub(crate) use map::Interval;
 use map::Map;
-use params::{Area, Content, Params};
+use params::{Area, Content, Params, Version};
 use space::{Place, Space};
 use stretch::{Reference, Stretch, put, value};
+pub(crate) use sweep::PAGE;
+use sweep::Pages;
 pub(crate) use sweep::Read;
-use sweep::{PAGE, Pages};
 
 /// Bytes of an EDIT that are looked at together, from its first byte on: an address that is not wholly in one is
 /// left as it is.
@@ -34,6 +40,8 @@ pub(crate) const MEMORY: u64 = Pages::MEMORY + Learned::MEMORY + (1 << 20);
 pub(crate) const MEMORY_OP: u64 = Map::MEMORY;
 /// Work of a page that is swept.
 pub(crate) const WORK_PAGE: u64 = 3 * PAGE;
+/// Names that stand so near behind one another went together.
+const NAMES: u64 = 4096;
 /// Bytes of a symbol.
 const SYMBOL: u64 = 24;
 /// Work of one byte that is predicted, beside what is counted for it otherwise.
@@ -48,9 +56,34 @@ enum Kind {
     FromStart,
     Symbol,
     Name,
+    /// How far before it a place of the file is; its own place moves by `change`.
+    Back,
+    /// Bytes from the address `change` to the target.
+    Span(Begin),
+    /// The same in the low six bits of a byte.
+    Short(Begin),
+}
+
+/// What stands where a span begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Begin {
+    /// The first byte of something.
+    First,
+    /// The end of what stands before.
+    Behind,
 }
 
 impl Kind {
+    /// The class of the first byte.
+    fn class(self, known: Known) -> u8 {
+        match self {
+            Self::Back => 241,
+            Self::Span(_) => 245,
+            Self::Short(_) => 249,
+            _ => 1 + (self.number() * 3 + known as u8) * 8,
+        }
+    }
+
     fn number(self) -> u8 {
         match self {
             Self::Code(form) => form as u8,
@@ -59,6 +92,7 @@ impl Kind {
             Self::FromStart => 7,
             Self::Symbol => 8,
             Self::Name => 9,
+            Self::Back | Self::Span(_) | Self::Short(_) => 10,
         }
     }
 }
@@ -82,6 +116,8 @@ pub(crate) struct Executable {
     map: Map,
     learned: Learned,
     pages: Pages,
+    /// Where the last name that was told stands in base and target; of the second version.
+    last_name: Option<(u64, u64)>,
     references: Vec<Reference>,
     /// How many of them are predicted, and how many of those told what they are.
     predicted: usize,
@@ -105,6 +141,7 @@ impl Executable {
             map: Map::new(intervals),
             learned: Learned::new(),
             pages: Pages::new(),
+            last_name: None,
             references: Vec::new(),
             predicted: 0,
             told: 0,
@@ -160,6 +197,7 @@ impl Executable {
                 Content::Near => list.extend(
                     Stretch::places(from, to, 4).filter_map(|place| stretch.near(place, self.code)),
                 ),
+                Content::Frames => stretch.frames(area, (from, to), self.code, &mut list),
                 Content::FromStart => {
                     let (start, change) = self.start(area);
                     list.extend(
@@ -208,7 +246,6 @@ impl Executable {
                 return;
             }
             self.predicted += 1;
-            let (moved, known) = self.moved(&reference);
             let at = reference.at as usize;
             let place = at..at + usize::from(reference.width);
             let (Some(bytes), Some(classes)) =
@@ -216,9 +253,9 @@ impl Executable {
             else {
                 continue;
             };
-            let change = moved.wrapping_sub(reference.target).wrapping_add(reference.change);
-            put(bytes, value(bytes).wrapping_add(change));
-            let class = 1 + (reference.kind.number() * 3 + known as u8) * 8;
+            let (new, known) = self.value(&reference, value(bytes));
+            put(bytes, new);
+            let class = reference.kind.class(known);
             for (class_of, class) in classes.iter_mut().zip(class..) {
                 *class_of = class;
             }
@@ -234,7 +271,7 @@ impl Executable {
                 return;
             }
             self.told += 1;
-            if !matches!(reference.kind, Kind::Code(_)) {
+            if !matches!(reference.kind, Kind::Code(_) | Kind::Name) {
                 continue;
             }
             let (Some(now), Some(then)) = (bytes.get(place.clone()), base.get(place)) else {
@@ -243,6 +280,11 @@ impl Executable {
             let change = (value(now) as u32).wrapping_sub(value(then) as u32) as i32;
             let change = i64::from(change) as u64;
             let target = reference.target.wrapping_add(change).wrapping_sub(reference.change);
+            if reference.kind == Kind::Name {
+                let is_second = self.params.version == Version::Second;
+                self.last_name = is_second.then_some((reference.target, target));
+                continue;
+            }
             let pair = self.base.relative(reference.target).zip(self.target.relative(target));
             if let Some((base, target)) = pair {
                 self.learned.tell(base, target);
@@ -250,10 +292,50 @@ impl Executable {
         }
     }
 
-    /// Where the target of a reference is now.
-    fn moved(&self, reference: &Reference) -> (u64, Known) {
-        let target = reference.target;
-        if reference.kind == Kind::Name {
+    /// What the value of a reference is now.
+    fn value(&self, reference: &Reference, value: u64) -> (u64, Known) {
+        let Reference { kind, target, change, width, .. } = *reference;
+        match kind {
+            Kind::Back => {
+                let (moved, known) = self.map.find(target as u32);
+                let new =
+                    value.wrapping_add(change).wrapping_sub(u64::from(moved)).wrapping_add(target);
+                (new, if known { Known::Mapped } else { Known::Near })
+            }
+            Kind::Span(begin) | Kind::Short(begin) => {
+                // What is inserted at the end of something does not belong to it.
+                let behind = |address: u64| {
+                    let (moved, known) = self.moved(address.wrapping_sub(1), kind);
+                    (moved.wrapping_add(1), known)
+                };
+                let (end, known) = behind(target);
+                let start = match begin {
+                    Begin::First => self.moved(change, kind).0,
+                    Begin::Behind => behind(change).0,
+                };
+                let span = end.wrapping_sub(start);
+                let (most, rest) = match (kind, width) {
+                    (Kind::Short(_), _) => (0x3f, value & 0xc0),
+                    (_, 4..) => (0xffff_ffff, 0),
+                    (_, width) => ((1 << (8 * width)) - 1, 0),
+                };
+                (if span <= most { span | rest } else { value }, known)
+            }
+            _ => {
+                let (moved, known) = self.moved(target, kind);
+                (value.wrapping_add(moved.wrapping_sub(target)).wrapping_add(change), known)
+            }
+        }
+    }
+
+    /// Where a target is now.
+    fn moved(&self, target: u64, kind: Kind) -> (u64, Known) {
+        if kind == Kind::Name {
+            if let Some((base, last)) = self.last_name
+                && target.checked_sub(base).is_some_and(|distance| distance < NAMES)
+            {
+                return (last.wrapping_add(target - base), Known::Learned);
+            }
             let (place, known) = self.map.find(target as u32);
             return (u64::from(place), if known { Known::Mapped } else { Known::Near });
         }
@@ -262,25 +344,47 @@ impl Executable {
             return (self.target.absolute(learned), Known::Learned);
         }
         match self.base.place(target) {
-            Some(Place::File(offset)) => {
-                let (place, known) = self.map.find(offset);
-                let address = self.target.address(u64::from(place));
-                match address {
-                    Some(address) if known => (address, Known::Mapped),
-                    Some(address) => (address, Known::Near),
-                    None => (target, Known::Near),
-                }
-            }
-            Some(Place::Memory(number, behind)) => {
-                (self.target.memory(number, behind).unwrap_or(target), Known::Near)
-            }
+            Some(place) => moved_by_map((&self.target, &self.map), place, target),
             None => (target, Known::Near),
         }
     }
 }
 
+/// What the second version of the model adds.
+impl Executable {
+    /// Turns the addresses of new code into the distances that its instructions have. `bytes[lead..]` stand at
+    /// `at` of the target's file, `bytes[..lead]` before them.
+    pub(crate) fn finish_literals(&self, bytes: &mut [u8], lead: usize, at: u64) {
+        self.new_code().turn(Turn::ToDistance, bytes, lead, at);
+    }
+
+    fn new_code(&self) -> NewCode<'_> {
+        NewCode { space: &self.target, areas: &self.params.new_code }
+    }
+}
+
+/// Where what stands at an address of the base is, as far as the map says.
+fn moved_by_map((to, map): (&Space, &Map), place: Place, target: u64) -> (u64, Known) {
+    match place {
+        Place::File(offset) => {
+            let (place, known) = map.find(offset);
+            match to.address(u64::from(place)) {
+                Some(address) if known => (address, Known::Mapped),
+                Some(address) => (address, Known::Near),
+                None => (target, Known::Near),
+            }
+        }
+        Place::Memory(number, behind) => (to.memory(number, behind).unwrap_or(target), Known::Near),
+    }
+}
+
 #[cfg(feature = "encode")]
 impl Executable {
+    /// Turns the distances of new code into addresses.
+    pub(crate) fn begin_literals(&self, bytes: &mut [u8], lead: usize, at: u64) {
+        self.new_code().turn(Turn::ToAddress, bytes, lead, at);
+    }
+
     /// The addresses of the stretch: where they begin, bytes of them, whether they are code's or whole ones.
     pub(crate) fn fields(&self) -> impl Iterator<Item = (usize, usize, bool)> {
         self.references.iter().map(|reference| {
@@ -294,3 +398,7 @@ impl Executable {
         self.map.parts().iter().map(|&(base, target, end)| (base, end, target))
     }
 }
+
+#[cfg(all(test, feature = "encode"))]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -4,6 +4,7 @@
 use dd_inspect::failure::Failure;
 
 use super::super::hooks::Source;
+use super::super::ids::model;
 use super::super::input::out_of_range;
 use super::super::varint;
 
@@ -29,6 +30,30 @@ pub(crate) struct Params {
     pub(crate) lowest: u64,
     /// Areas of the base's file that are not mere bytes, ascending, without overlap.
     pub(crate) areas: Vec<Area>,
+    /// Code of the target's file, offsets and lengths, ascending, without overlap; of the second version.
+    pub(crate) new_code: Vec<(u64, u64)>,
+    /// Which version of the model it is.
+    pub(crate) version: Version,
+}
+
+/// Versions of the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Version {
+    /// Edits alone.
+    First,
+    /// New code too.
+    Second,
+}
+
+impl Version {
+    /// The version with this id of a model.
+    pub(crate) fn from_id(id: u64) -> Option<Self> {
+        match id {
+            model::X86_64 => Some(Self::First),
+            model::X86_64_CODE => Some(Self::Second),
+            _ => None,
+        }
+    }
 }
 
 /// A part of a file that is loaded into memory; segments ascend in both without overlap.
@@ -64,16 +89,19 @@ pub(crate) enum Content {
     FromStart = 4,
     /// Symbols of 24 bytes.
     Symbols = 5,
+    /// Descriptions of frames; in the second version.
+    Frames = 6,
 }
 
 impl Content {
-    fn from_number(number: u64) -> Option<Self> {
+    fn from_number(number: u64, version: Version) -> Option<Self> {
         Some(match number {
             1 => Self::Code,
             2 => Self::Pointers,
             3 => Self::Near,
             4 => Self::FromStart,
             5 => Self::Symbols,
+            6 if version == Version::Second => Self::Frames,
             _ => return None,
         })
     }
@@ -94,7 +122,7 @@ impl Params {
     }
 
     /// Reads parameters; they must be used up.
-    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Failure> {
+    pub(crate) fn parse(bytes: &[u8], version: Version) -> Result<Self, Failure> {
         let mut reader = Reader { bytes, at: 0 };
         let source = Source::from_number(reader.integer(u64::MAX)?).ok_or_else(wrong)?;
         let offset = reader.integer(u64::MAX)?;
@@ -109,7 +137,7 @@ impl Params {
             let area = Area {
                 offset: end + reader.integer(SPACE - 1 - end)?,
                 len: reader.integer(SPACE - 1)?,
-                content: Content::from_number(reader.integer(255)?).ok_or_else(wrong)?,
+                content: Content::from_number(reader.integer(255)?, version).ok_or_else(wrong)?,
             };
             end = area.offset + area.len;
             if end > len || area.len == 0 {
@@ -117,10 +145,23 @@ impl Params {
             }
             areas.push(area);
         }
+        let mut new_code = Vec::new();
+        if version == Version::Second {
+            let mut end = 0;
+            for _ in 0..reader.integer(AREAS)? {
+                let offset = end + reader.integer(SPACE - 1 - end)?;
+                let len = reader.integer(SPACE - 1)?;
+                end = offset + len;
+                if end > target_len || len == 0 {
+                    return Err(wrong());
+                }
+                new_code.push((offset, len));
+            }
+        }
         if reader.at != bytes.len() {
             return Err(wrong());
         }
-        Ok(Self { source, offset, len, target_len, base, target, lowest, areas })
+        Ok(Self { source, offset, len, target_len, base, target, lowest, areas, new_code, version })
     }
 }
 
@@ -194,7 +235,16 @@ impl Params {
             varint::put(&mut out, *content as u64);
             end = offset.checked_add(*len)?;
         }
-        Self::parse(&out).is_ok().then_some(out)
+        if self.version == Version::Second {
+            varint::put(&mut out, self.new_code.len() as u64);
+            let mut end = 0;
+            for (offset, len) in &self.new_code {
+                varint::put(&mut out, offset.checked_sub(end)?);
+                varint::put(&mut out, *len);
+                end = offset.checked_add(*len)?;
+            }
+        }
+        Self::parse(&out, self.version).is_ok().then_some(out)
     }
 }
 
@@ -216,6 +266,8 @@ mod tests {
             target: vec![segment(0, 8192, 0x40_0000, 0)],
             lowest: 100,
             areas: vec![area(64, 4000, Content::Code), area(4096, 100, Content::Pointers)],
+            new_code: Vec::new(),
+            version: Version::First,
         }
     }
 
@@ -228,11 +280,24 @@ mod tests {
     #[test]
     fn they_come_back() {
         let bytes = params().to_bytes().unwrap();
-        assert_eq!(Params::parse(&bytes).unwrap(), params());
+        let parse = |bytes: &[u8]| Params::parse(bytes, Version::First);
+        assert_eq!(parse(&bytes).unwrap(), params());
         for len in 0..bytes.len() {
-            assert!(Params::parse(&bytes[..len]).is_err(), "{len}");
+            assert!(parse(&bytes[..len]).is_err(), "{len}");
         }
-        assert!(Params::parse(&[&bytes[..], &[0]].concat()).is_err());
+        assert!(parse(&[&bytes[..], &[0]].concat()).is_err());
+    }
+
+    #[test]
+    fn the_second_version_says_where_new_code_is() {
+        let with = |new_code| Params { version: Version::Second, new_code, ..params() };
+        let good = with(vec![(5, 10), (15, 8985)]);
+        let bytes = good.to_bytes().unwrap();
+        assert_eq!(Params::parse(&bytes, Version::Second).unwrap(), good);
+        assert!(Params::parse(&bytes, Version::First).is_err());
+        for wrong in [vec![(5, 10), (14, 1)], vec![(5, 0)], vec![(0, 9001)], vec![(1, 1); 513]] {
+            assert!(with(wrong).to_bytes().is_none());
+        }
     }
 
     #[test]
@@ -253,8 +318,10 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_read_or_refused(bytes: Vec<u8>) {
-            if let Ok(params) = Params::parse(&bytes) {
-                prop_assert_eq!(params.to_bytes(), Some(bytes));
+            for version in [Version::First, Version::Second] {
+                if let Ok(params) = Params::parse(&bytes, version) {
+                    prop_assert_eq!(params.to_bytes(), Some(bytes.clone()));
+                }
             }
         }
     }

@@ -49,6 +49,11 @@ impl Space {
         self.first.wrapping_add(u64::from(relative))
     }
 
+    /// The distance of any address from the first one, modulo 2^32.
+    pub(super) fn distance(&self, address: u64) -> u32 {
+        address.wrapping_sub(self.first) as u32
+    }
+
     /// What stands at an address.
     pub(super) fn place(&self, address: u64) -> Option<Place> {
         let next = self.segments.partition_point(|segment| segment.address <= address);

@@ -6,7 +6,7 @@ use super::params::Area;
 use super::space::{Place, Space};
 
 /// An address in a stretch. Where its target moves by some distance, its value changes by that and
-/// by `change`.
+/// by `change`; what other kinds say see [`Kind`].
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Reference {
     /// Where in the stretch it stands; bytes of it.
@@ -36,7 +36,7 @@ impl Stretch<'_> {
         (from.next_multiple_of(step)..to).step_by(step as usize)
     }
 
-    fn four(&self, place: u64) -> Option<(u32, u64)> {
+    pub(super) fn four(&self, place: u64) -> Option<(u32, u64)> {
         let at = place.checked_sub(self.base)?;
         let bytes = self.bytes.get(at as usize..)?.first_chunk::<4>()?;
         Some((at as u32, i64::from(i32::from_le_bytes(*bytes)) as u64))
@@ -49,7 +49,7 @@ impl Stretch<'_> {
     }
 
     /// The address of a place of the base's file, and how much lower it is than where it goes to.
-    fn field(&self, place: u64) -> Option<(u64, u64)> {
+    pub(super) fn field(&self, place: u64) -> Option<(u64, u64)> {
         let address = self.from.address(place)?;
         let moved = self.to.address(self.target.checked_add(place.checked_sub(self.base)?)?)?;
         Some((address, address.wrapping_sub(moved)))
@@ -79,11 +79,19 @@ impl Stretch<'_> {
         let (at, value) = self.four(place)?;
         let (address, change) = self.field(place)?;
         let target = address.wrapping_add(value);
-        match self.from.place(target)? {
-            Place::File(offset) if (code.0..code.1).contains(&u64::from(offset)) => {}
-            _ => return None,
-        }
-        Some(Reference { at, width: 4, kind: Kind::Near, target, change })
+        self.is_code(target, code).then_some(Reference {
+            at,
+            width: 4,
+            kind: Kind::Near,
+            target,
+            change,
+        })
+    }
+
+    /// Whether an address lies between two places of the file.
+    pub(super) fn is_code(&self, address: u64, code: (u64, u64)) -> bool {
+        let place = self.from.place(address);
+        matches!(place, Some(Place::File(at)) if (code.0..code.1).contains(&u64::from(at)))
     }
 
     /// Four bytes that are a distance from the start of their area, which moves by `change`.

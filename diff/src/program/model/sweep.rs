@@ -6,7 +6,7 @@ use super::instruction::{Form, LONGEST, decode};
 use super::params::Area;
 
 /// Bytes of a page.
-pub(super) const PAGE: u64 = 4096;
+pub(crate) const PAGE: u64 = 4096;
 /// Pages that are held.
 const HELD: u64 = 1024;
 /// Where a sweep begins before its page, so that it is in step with the instructions when that begins.

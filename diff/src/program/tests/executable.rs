@@ -3,14 +3,18 @@
 use std::path::Path;
 
 use dd_inspect::digest::DiffId;
+use dd_inspect::failure::Failure;
 
 use super::corrupt::run;
 use super::toys::*;
-use crate::program::ids::model::X86_64;
+use crate::program::ids::{coder, model};
 use crate::program::limits::BLOCK_LEN;
 use crate::program::*;
 
-/// What `executable-3.payload` rebuilds over `file(0)`, 20 bytes in.
+const FIRST_PAYLOAD: &str = "executable-3.payload";
+const SECOND_PAYLOAD: &str = "code-4.payload";
+/// What they rebuild over `file(0)`, 20 bytes in.
+const SECOND_LAYER: &str = "83bf9dc1dec77c391224484ee759cffd942e02e85251bf33be496896c3245041";
 const LAYER: &str = "9364a92a711e078bf36aed37deda4748aed3ad626885dfa4fc220795d41b753c";
 
 const FIRST: u64 = 0x40_0000;
@@ -23,6 +27,8 @@ const FROM_START: u64 = 27_000;
 const SYMBOLS: u64 = 28_000;
 const NAMES: u64 = 30_400;
 const END: u64 = 31_000;
+/// Bytes that are inserted.
+const INSERTED: u64 = 96;
 /// The call before which bytes are inserted.
 const AT: u64 = 700;
 
@@ -82,18 +88,49 @@ fn params(source: Source, inserted: u64) -> Params {
             area(FROM_START, SYMBOLS, Content::FromStart),
             area(SYMBOLS, NAMES, Content::Symbols),
         ],
+        new_code: Vec::new(),
+        version: Version::First,
     }
+}
+
+/// What stands in the file where bytes are inserted: calls of what the base calls, from another place.
+fn new_code() -> Vec<u8> {
+    let base = file(0);
+    let call = |n: u64| {
+        let at = (n * 12) as usize;
+        let distance = i32::from_le_bytes(base[at + 1..at + 5].try_into().unwrap());
+        let target = i64::from(distance) + at as i64 + 5;
+        let target = if target >= (AT * 12) as i64 { target + INSERTED as i64 } else { target };
+        let here = (AT + n - 100) * 12;
+        let mut code = base[at..at + 12].to_vec();
+        code[1..5].copy_from_slice(&((target - here as i64 - 5) as i32).to_le_bytes());
+        code
+    };
+    (100..100 + INSERTED / 12).flat_map(call).collect()
 }
 
 /// Base layers of a payload; its bytes; the layer.
 fn sample(change: impl FnOnce(&mut Params)) -> (Vec<Vec<u8>>, Vec<u8>, Vec<u8>) {
-    let inserted = 96;
-    let (base, target) = (file(0), file(inserted));
+    sample_of(Version::First, true, change)
+}
+
+/// The same with a version of the model, and in the second with a dictionary or without.
+fn sample_of(
+    version: Version,
+    has_dictionary: bool,
+    change: impl FnOnce(&mut Params),
+) -> (Vec<Vec<u8>>, Vec<u8>, Vec<u8>) {
+    let inserted = INSERTED;
+    let (base, mut target) = (file(0), file(inserted));
     let layer = [vec![7; 20], base.clone()].concat();
     let mut writer = writer_with(std::slice::from_ref(&layer), Coders::Usual);
     let source = writer.base(0).unwrap();
-    let mut params = params(source, inserted);
     let split = AT * 12;
+    let mut params = Params { version, ..params(source, inserted) };
+    if version == Version::Second {
+        params.new_code = vec![(0, POINTERS + inserted)];
+        target[split as usize..(split + inserted) as usize].copy_from_slice(&new_code());
+    }
     let interval =
         |base: u64, target, len: u64| Interval { base: base as u32, target, len: len as u32 };
     let intervals =
@@ -101,19 +138,27 @@ fn sample(change: impl FnOnce(&mut Params)) -> (Vec<Vec<u8>>, Vec<u8>, Vec<u8>) 
     let mut executable = Executable::new(params.clone(), intervals.into_iter());
     change(&mut params);
     let bytes = params.to_bytes().unwrap();
-    let place = writer.begin_model(X86_64, 100, bytes).unwrap().unwrap();
+    let id = if version == Version::First { model::X86_64 } else { model::X86_64_CODE };
+    let place = writer.begin_model(id, 100, bytes).unwrap().unwrap();
     for (number, Interval { base: from, target: to, len }) in intervals.into_iter().enumerate() {
-        if number == 1 {
+        if number == 1 && version == Version::Second {
+            if has_dictionary {
+                let mut moved = base[..6000].to_vec();
+                executable.dictionary(0, &mut moved, &mut read(&base)).unwrap();
+                let range = Range { source, offset: 20, len: moved.len() as u64 };
+                writer.group_moved(vec![range], moved).unwrap();
+            }
+            let lead = LEAD as u64;
+            let mut code = target[(split - lead) as usize..to as usize].to_vec();
+            executable.begin_literals(&mut code, LEAD, split);
+            writer.new_code(&code[LEAD..]).unwrap();
+        } else if number == 1 {
             writer.literal(Literal::Raw, &target[split as usize..to as usize]).unwrap();
         }
         let then = &base[from as usize..][..len as usize];
         let now = &target[to as usize..][..len as usize];
         let (mut predicted, mut classes) = (then.to_vec(), vec![0; now.len()]);
-        let mut read = |at: u64, buf: &mut [u8]| {
-            buf.copy_from_slice(&base[at as usize..][..buf.len()]);
-            Ok(())
-        };
-        executable.begin(u64::from(from), u64::from(to), then, &mut read).unwrap();
+        executable.begin(u64::from(from), u64::from(to), then, &mut read(&base)).unwrap();
         let mut at = 0;
         while at < now.len() {
             let end = executable.next_end(at, now.len(), BLOCK_LEN);
@@ -128,9 +173,15 @@ fn sample(change: impl FnOnce(&mut Params)) -> (Vec<Vec<u8>>, Vec<u8>, Vec<u8>) 
     (vec![layer], finish(writer).0, target)
 }
 
-fn committed() -> Vec<u8> {
-    let place =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("src/program/testdata/executable-3.payload");
+fn read(base: &[u8]) -> impl FnMut(u64, &mut [u8]) -> Result<(), Failure> {
+    move |at, buf| {
+        buf.copy_from_slice(&base[at as usize..][..buf.len()]);
+        Ok(())
+    }
+}
+
+fn committed(name: &str) -> Vec<u8> {
+    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/program/testdata").join(name);
     std::fs::read(place).unwrap()
 }
 
@@ -144,18 +195,55 @@ fn what_moved_is_predicted() {
 
 #[test]
 fn a_payload_with_the_model_is_decoded_for_ever() {
-    let layer = decode(&committed(), &[[vec![7; 20], file(0)].concat()]).unwrap();
-    assert_eq!(DiffId::of(&layer).hex(), LAYER);
+    for (name, layer) in [(FIRST_PAYLOAD, LAYER), (SECOND_PAYLOAD, SECOND_LAYER)] {
+        let made = decode(&committed(name), &[[vec![7; 20], file(0)].concat()]).unwrap();
+        assert_eq!(DiffId::of(&made).hex(), layer, "{name}");
+    }
 }
 
 #[test]
 fn this_build_writes_the_same_model() {
-    let made = sample(|_| ()).1;
-    let place = std::env::temp_dir().join("executable.payload");
-    if made != committed() {
-        std::fs::write(&place, made).unwrap();
-        panic!("compare {} with the committed payload", place.display());
+    for (name, version) in [(FIRST_PAYLOAD, Version::First), (SECOND_PAYLOAD, Version::Second)] {
+        let made = sample_of(version, true, |_| ()).1;
+        let place = std::env::temp_dir().join(name);
+        if made != committed(name) {
+            std::fs::write(&place, made).unwrap();
+            panic!("compare {} with the committed payload", place.display());
+        }
     }
+}
+
+#[test]
+fn new_code_is_found_by_what_it_means() {
+    let (bases, with, layer) = sample_of(Version::Second, true, |_| ());
+    assert_eq!(decode(&with, &bases).unwrap(), layer);
+    let ids = Head::read(&with[..]).unwrap().ids;
+    assert!(ids.contains(&(3, coder::LZMA_MOVED)), "{ids:?}");
+    let (_, without, same) = sample_of(Version::Second, false, |_| ());
+    assert_eq!(decode(&without, &bases).unwrap(), layer);
+    assert_eq!(same, layer);
+    assert!(with.len() < without.len(), "{} and {}", with.len(), without.len());
+}
+
+#[test]
+fn new_code_is_turned_where_it_is_code_alone() {
+    let (bases, payload, layer) =
+        sample_of(Version::Second, true, |params| params.new_code.clear());
+    assert_ne!(decode(&payload, &bases).unwrap(), layer);
+}
+
+#[test]
+fn a_dictionary_needs_a_run_with_a_model() {
+    let mut writer = writer_with(&[vec![1; 100]], Coders::Usual);
+    let source = writer.base(0).unwrap();
+    let range = Range { source, offset: 0, len: 50 };
+    assert!(writer.group_moved(vec![range], vec![1; 50]).is_err());
+    // A payload that says so is refused: its first version has no such dictionary.
+    let (bases, payload, _) = sample_of(Version::Second, true, |_| ());
+    let at = payload.windows(2).position(|pair| pair == [1, 2]).unwrap();
+    let mut other = payload.clone();
+    other[at + 1] = 1;
+    assert!(decode(&other, &bases).is_err());
 }
 
 #[test]
@@ -194,14 +282,16 @@ fn parameters_that_lie_give_other_bytes_or_an_error() {
 
 #[test]
 fn every_cut_and_flipped_byte_is_survived() {
-    let (bases, payload, _) = sample(|_| ());
-    assert!(run(&payload, &bases));
-    for len in (0..payload.len()).step_by(7) {
-        assert!(!run(&payload[..len], &bases), "cut at {len}");
-    }
-    for at in 0..payload.len() {
-        let mut damaged = payload.clone();
-        damaged[at] ^= 1 << (at % 8);
-        run(&damaged, &bases);
+    for version in [Version::First, Version::Second] {
+        let (bases, payload, _) = sample_of(version, true, |_| ());
+        assert!(run(&payload, &bases));
+        for len in (0..payload.len()).step_by(7) {
+            assert!(!run(&payload[..len], &bases), "cut at {len}");
+        }
+        for at in 0..payload.len() {
+            let mut damaged = payload.clone();
+            damaged[at] ^= 1 << (at % 8);
+            run(&damaged, &bases);
+        }
     }
 }

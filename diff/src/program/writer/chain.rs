@@ -1,6 +1,7 @@
 //! Chains: a fresh stream and those that continue it, coded together, several chains at once.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use dd_inspect::failure::Failure;
 use rayon::prelude::*;
@@ -9,6 +10,7 @@ use super::super::coder::{
     Effort, SparseBuilder, encode_bytes, encode_frame, encode_lzma, encode_sparse, window_log,
 };
 use super::super::ids::{coder, stream};
+use super::super::model;
 use super::super::streams::Range;
 use super::Coders;
 
@@ -73,6 +75,8 @@ pub(super) struct Coded {
     pub(super) coder: u64,
     pub(super) window_log: u8,
     pub(super) dictionary: Vec<Range>,
+    /// Work of turning the dictionary.
+    pub(super) turning: u64,
     pub(super) pieces: Vec<CodedPiece>,
 }
 
@@ -85,10 +89,30 @@ pub(super) struct CodedPiece {
     pub(super) used: bool,
 }
 
+/// What helps to code literals.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Dictionary {
+    pub(super) ranges: Vec<Range>,
+    /// A zero byte and the bytes of the ranges, where a model turned them.
+    pub(super) moved: Option<Arc<[u8]>>,
+}
+
+impl Dictionary {
+    /// The most work of turning its bytes.
+    fn work(&self) -> u64 {
+        let work = |range: &Range| {
+            range.len * model::WORK_BYTE
+                + range.len.div_ceil(model::PAGE) * model::WORK_PAGE
+                + model::WORK_PAGE
+        };
+        self.moved.iter().flat_map(|_| &self.ranges).map(work).sum()
+    }
+}
+
 #[derive(Debug, Default)]
 struct Chain {
     kind: u64,
-    dictionary: Vec<Range>,
+    dictionary: Dictionary,
     pieces: Vec<Piece>,
     len: usize,
 }
@@ -109,7 +133,7 @@ impl Chains {
     pub(super) fn append(
         &mut self,
         kind: u64,
-        dictionary: Option<&Vec<Range>>,
+        dictionary: Option<&Dictionary>,
         piece: Piece,
     ) -> PartRef {
         let next = &mut self.next;
@@ -127,7 +151,8 @@ impl Chains {
         chain.len += piece.len();
         chain.pieces.push(piece);
         let part = PartRef { kind, chain: *number, piece: chain.pieces.len() - 1 };
-        let full = if chain.dictionary.is_empty() { CHAIN_LEN } else { CHAIN_LEN_DICTIONARY };
+        let full =
+            if chain.dictionary.ranges.is_empty() { CHAIN_LEN } else { CHAIN_LEN_DICTIONARY };
         if chain.len >= full {
             self.close(kind);
         }
@@ -202,7 +227,7 @@ impl Coded {
     fn new(coder: u64, raw_lens: &[u64], bytes: Vec<Vec<u8>>) -> Self {
         let piece = |(bytes, &raw_len)| CodedPiece { raw_len, bytes, apart: 0, used: false };
         let pieces = bytes.into_iter().zip(raw_lens).map(piece).collect();
-        Self { coder, window_log: 0, dictionary: Vec::new(), pieces }
+        Self { coder, window_log: 0, dictionary: Vec::new(), turning: 0, pieces }
     }
 
     fn len(&self) -> usize {
@@ -254,11 +279,14 @@ fn code_literals(
     kind: u64,
     how: How,
     raw_lens: &[u64],
-    ranges: Vec<Range>,
+    Dictionary { ranges, moved }: Dictionary,
     read: &impl Fn(&[Range]) -> Result<Vec<u8>, Failure>,
 ) -> Result<Coded, Failure> {
     let window_log = window_log(raw_lens.iter().sum(), how.max_window_log);
-    let dictionary = read(&ranges)?;
+    let bytes = match &moved {
+        Some(moved) => moved.to_vec(),
+        None => read(&ranges)?,
+    };
     let effort = match how.coders {
         Coders::Quick => None,
         Coders::Usual if kind == stream::TEXT => Some(Effort::Text),
@@ -266,10 +294,18 @@ fn code_literals(
         Coders::Most => Some(Effort::Most),
     };
     let (coder, bytes) = match effort {
-        None => (coder::ZSTD, encode_frame(how.level, window_log, &dictionary, pieces)?),
-        Some(effort) => (coder::LZMA, encode_lzma(effort, window_log, &dictionary, pieces)?),
+        None => (coder::ZSTD, encode_frame(how.level, window_log, &bytes, pieces)?),
+        Some(effort) => (coder::LZMA, encode_lzma(effort, window_log, &bytes, pieces)?),
     };
-    Ok(Coded { window_log, dictionary: ranges, ..Coded::new(coder, raw_lens, bytes) })
+    let coder = if moved.is_some() { coder::LZMA_MOVED } else { coder };
+    let dictionary = Dictionary { ranges, moved };
+    let turning = dictionary.work();
+    Ok(Coded {
+        window_log,
+        turning,
+        dictionary: dictionary.ranges,
+        ..Coded::new(coder, raw_lens, bytes)
+    })
 }
 
 /// As runs and values, or by mixing where that is smaller.

@@ -166,6 +166,9 @@ impl<S: Sources + Sync> PayloadWriter<S> {
             let piece = piece.ok_or_else(|| wrong("a stream is not there"))?;
             piece.used = true;
             let apart = piece.apart;
+            if part.piece == 0 {
+                self.meter.work(chain.turning)?;
+            }
             let continued = part.piece > 0 && chain.coder != super::super::ids::coder::STORED;
             let record = Record {
                 kind: part.kind,

@@ -28,7 +28,7 @@ use super::meter::Meter;
 use super::op::{Literal, Op};
 use super::quoted::Digests;
 use super::streams::Range;
-use chain::Chains;
+use chain::{Chains, Dictionary};
 use finish::Spool;
 use ledger::Ledger;
 pub use ledger::Owner;
@@ -100,7 +100,7 @@ pub struct PayloadWriter<S> {
     places: BTreeMap<usize, u32>,
     used: Vec<usize>,
     bytes: S,
-    dictionaries: BTreeMap<u64, Vec<Range>>,
+    dictionaries: BTreeMap<u64, Dictionary>,
     chains: Chains,
     /// Codes the corrections of the open chain as they come.
     mixing: Option<CorrectionWriter>,
@@ -396,9 +396,41 @@ impl<S: Sources + Sync> PayloadWriter<S> {
         for kind in [Literal::Text, Literal::Code, Literal::Raw] {
             self.chains.close(kind.stream());
         }
-        let kinds = dictionaries.into_iter().map(|(kind, ranges)| (kind.stream(), ranges));
-        self.dictionaries = kinds.filter(|(_, ranges)| !ranges.is_empty()).collect();
+        let kinds = dictionaries.into_iter().filter(|(_, ranges)| !ranges.is_empty());
+        let plain = |ranges| Dictionary { ranges, moved: None };
+        self.dictionaries = kinds.map(|(kind, ranges)| (kind.stream(), plain(ranges))).collect();
         self.drain(false)
+    }
+
+    /// From here on these ranges of a base's file, at most 8 MiB together, help to code literals of its new
+    /// code; `moved` are their bytes as the model turns them.
+    ///
+    /// # Errors
+    /// No bytes were given since [`PayloadWriter::begin_model`]; what [`PayloadWriter::group`] fails with.
+    pub fn group_moved(&mut self, ranges: Vec<Range>, moved: Vec<u8>) -> Result<(), Failure> {
+        self.group(Vec::new())?;
+        let len: u64 = ranges.iter().map(|range| range.len).sum();
+        if !self.unit.in_run() || len != moved.len() as u64 || len > limits::DICTIONARY_LEN {
+            return Err(wrong("a dictionary without a model"));
+        }
+        for range in &ranges {
+            self.check_range(range.source, range.offset, range.len)?;
+        }
+        let moved = Some([&[0], &moved[..]].concat().into());
+        self.dictionaries = [(Literal::Code.stream(), Dictionary { ranges, moved })].into();
+        Ok(())
+    }
+
+    /// Literal bytes, at most 64 KiB, that are one op.
+    pub fn new_code(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.flush_op()?;
+        if bytes.len() > self.unit.room() {
+            self.cut_slice()?;
+        }
+        self.push(Op::Literal { kind: Literal::Code, len: bytes.len() as u64 })?;
+        self.unit.bytes(Literal::Code.stream(), bytes);
+        self.flush_op()?;
+        self.cut_slice_if_full()
     }
 
     /// The ops that follow make a kept object of this size, until [`PayloadWriter::end_kept`].

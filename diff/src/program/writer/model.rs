@@ -3,7 +3,7 @@
 use dd_inspect::failure::Failure;
 
 use super::super::hooks::Sources;
-use super::super::ids::Registry;
+use super::super::ids::{Registry, model::X86_64_CODE};
 use super::super::limits::{PARAMS_LEN, UNIT_MODELS, UNIT_OPS};
 use super::super::meter;
 use super::super::op::Op;
@@ -23,6 +23,16 @@ pub(super) struct Run {
 }
 
 impl OpenUnit {
+    /// Whether a run with a model has given bytes.
+    pub(super) fn in_run(&self) -> bool {
+        self.in_model && self.run.made > 0
+    }
+
+    /// Whether new code is turned by the model.
+    pub(super) fn turns_code(&self) -> bool {
+        self.in_model && self.models.last().is_some_and(|(id, _)| *id == X86_64_CODE)
+    }
+
     /// Counts an op in its run, or ends the run.
     pub(super) fn note_run(&mut self, op: &Op) {
         let Some(len) = op.plain_len() else {

@@ -10,7 +10,7 @@ use super::super::ids::{Registry, stream};
 use super::super::limits::{CONTROL_LEN, UNIT_OPS};
 use super::super::meter::{OPENING, WORK_GENERATE, WORK_OP};
 use super::super::model;
-use super::super::op::{ControlStreams, ControlWriter, Op, Rest, ids_of};
+use super::super::op::{ControlStreams, ControlWriter, Literal, Op, Rest, ids_of};
 use super::chain::{PartRef, Piece};
 use super::ledger::{Owner, Shares};
 use super::model::Run;
@@ -294,6 +294,11 @@ impl<S: Sources + Sync> PayloadWriter<S> {
         if let Op::Edit { model: 1.., len, .. } = op {
             self.meter.work(len.saturating_mul(model::WORK_BYTE))?;
         }
+        if let Op::Literal { kind: Literal::Code, len } = op
+            && self.unit.turns_code()
+        {
+            self.meter.work(len.saturating_mul(model::WORK_BYTE))?;
+        }
         if let Op::Open { coded_len, .. } = op {
             self.meter.work(*coded_len)?;
             let unit = &mut self.unit;
@@ -358,7 +363,7 @@ impl<S: Sources + Sync> PayloadWriter<S> {
             };
             if piece.raw_len() > 0 {
                 let dictionary = self.dictionaries.get(&kind);
-                for range in dictionary.into_iter().flatten() {
+                for range in dictionary.iter().flat_map(|dictionary| &dictionary.ranges) {
                     if let Source::Kept(index) = range.source
                         && let Some(object) = self.kept.get_mut(index as usize)
                     {
