@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use dd_inspect::digest::Digest;
 
+use super::alike::Alike;
 use super::layer::{File, Layer};
 
 /// A file of a base: its layer's place and its place in it.
@@ -31,6 +32,8 @@ pub(crate) struct Catalog<'a> {
     by_end: Vec<Place>,
     /// The same without digits.
     by_letters: Vec<Place>,
+    /// For files of the target, by name, what their content resembles.
+    alike: HashMap<Box<[u8]>, Place>,
 }
 
 /// Files with the same content that are looked at; more are copies of a very common file.
@@ -48,6 +51,7 @@ impl<'a> Catalog<'a> {
             by_name: HashMap::new(),
             by_end: Vec::new(),
             by_letters: Vec::new(),
+            alike: HashMap::new(),
         };
         for (layer, base) in (0..).zip(bases) {
             for (number, file) in (0..).zip(base.files.iter()) {
@@ -72,6 +76,18 @@ impl<'a> Catalog<'a> {
         sort(&mut catalog.by_end, true);
         sort(&mut catalog.by_letters, false);
         catalog
+    }
+
+    /// What is known of files that resemble each other.
+    pub(crate) fn with(mut self, alike: &Alike) -> Self {
+        for (name, &(layer, content)) in alike {
+            let files = self.bases.get(layer as usize).map(|base| &base.files[..]);
+            let file = files.unwrap_or_default().iter().position(|f| f.content_offset == content);
+            if let Some(file) = file {
+                self.alike.insert(name.clone(), Place { layer, file: file as u32 });
+            }
+        }
+        self
     }
 
     /// The file at a place.
@@ -105,12 +121,13 @@ impl<'a> Catalog<'a> {
         places.find(|&place| self.file(place).is_some_and(|file| file.kind == wanted.kind))
     }
 
-    /// A file that this one may have been: of the same path, else of the same name, digits left out, with
+    /// A file that this one may have been: of the same path, else of like content ([`Catalog::with`]), else of the same name, digits left out, with
     /// the longest end of its path in common. Digits count only between those that are equal without: a
     /// version that happens to be the same says less than a directory's name.
     pub(crate) fn relative(&self, wanted: &File) -> Option<Place> {
         let same = self.same_path(wanted).filter(|&place| self.size(place) > 0);
-        same.or_else(|| self.nearest(wanted))
+        let alike = || self.alike.get(wanted.name()).copied().filter(|_| wanted.size > 0);
+        same.or_else(alike).or_else(|| self.nearest(wanted))
     }
 
     /// The best of those around the places where a name would stand in the orders by reversed names; of
@@ -153,7 +170,8 @@ fn file_of(bases: &[Layer], place: Place) -> &File {
     &bases[place.layer as usize].files[place.file as usize]
 }
 
-fn basename(name: &[u8]) -> &[u8] {
+/// What follows the last slash of a name.
+pub(crate) fn basename(name: &[u8]) -> &[u8] {
     name.rsplit(|&byte| byte == b'/').next().unwrap_or(name)
 }
 

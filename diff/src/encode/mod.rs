@@ -4,6 +4,7 @@
 //! contents in those that they were, `emit` writes the program. The bytes depend on layers and
 //! [`Options`] alone, not on the number of threads.
 
+mod alike;
 mod catalog;
 mod emit;
 mod executable;
@@ -27,6 +28,7 @@ pub use made::{Made, Means};
 pub use options::Options;
 
 use crate::program::{Encodings, PayloadSummary, PayloadWriter, WriterOptions};
+use alike::Alike;
 use catalog::Catalog;
 use emit::{Bases, Emitter};
 use made::Log;
@@ -58,9 +60,13 @@ pub fn encode(
     done: impl Fn(u64) + Sync,
 ) -> anyhow::Result<Encoded> {
     let reading = || format!("encoding layer {}", target.diff_id);
-    let opened = open(target, bases, options, spool_dir).with_context(reading)?;
+    let alike = match options.search {
+        true => alike::alike(target, bases, &Catalog::new(bases)).with_context(reading)?,
+        false => Alike::new(),
+    };
+    let opened = open(target, bases, &alike, options, spool_dir).with_context(reading)?;
     let (real, target, bases) = (bases, &opened.target, &opened.bases[..]);
-    let catalog = Catalog::new(bases);
+    let catalog = Catalog::new(bases).with(&alike);
     let pieces = plan::pieces(&opened, &catalog).with_context(reading)?;
     let searched = if options.search { pieces.len() } else { 0 };
     let searches: Vec<(usize, Search)> = (0..searched)
@@ -115,13 +121,15 @@ pub fn encode(
 fn open(
     target: &Layer,
     bases: &[Layer],
+    alike: &Alike,
     options: &Options,
     spool_dir: &Path,
 ) -> std::io::Result<Opened> {
     if !options.search {
         return Ok(Opened::nothing(target, bases));
     }
-    Opened::new(target, bases, &Catalog::new(bases), options.memory, spool_dir)
+    let catalog = Catalog::new(bases).with(alike);
+    Opened::new(target, bases, &catalog, options.memory, spool_dir)
 }
 
 /// Whether a piece is the content of a member of an archive, and no entry's.
