@@ -11,11 +11,15 @@ const FRAME: &str = "program-1";
 
 /// Whether an id belongs to [`FRAME`]; others are features of their own.
 fn is_of_frame(registry: Registry, id: u64) -> bool {
-    let digests = matches!(registry, Registry::Generator | Registry::Encoding);
-    id <= last_id(registry) || digests && (16..=19).contains(&id)
+    let later = match registry {
+        Registry::Generator => 16..=21,
+        Registry::Encoding => 16..=19,
+        _ => 0..=0,
+    };
+    id <= last_id(registry) || later.contains(&id)
 }
 
-/// The last id of each registry that belongs to [`FRAME`], beside those of digests in text.
+/// The last id of each registry that belongs to [`FRAME`], beside those of digests, moved names and times.
 const fn last_id(registry: Registry) -> u64 {
     match registry {
         Registry::Op => 7,
@@ -54,7 +58,7 @@ mod tests {
 
     #[test]
     fn later_ids_are_features_of_their_own() {
-        let ids = vec![(0, 0), (0, 5), (1, 0), (1, 3), (2, 19), (4, 11), (5, 16), (9, 2)];
+        let ids = vec![(0, 0), (0, 5), (1, 0), (1, 3), (2, 21), (4, 11), (5, 16), (9, 2)];
         let head = Head { ids, ..Head::default() };
         assert_eq!(of_program(&head), ["program-1", "model-3", "stream-kind-11", "registry-9-2"]);
     }

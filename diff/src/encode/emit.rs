@@ -9,12 +9,12 @@ use super::groups::{Group, literal_kind};
 use super::layer::Layer;
 use super::opened::{self, Coder, Kept};
 use super::plan::{From, Piece};
-use super::quotes::Quote;
+use super::quotes::{Quote, Quoted};
 use super::similar::{Cover, Found};
 use crate::headers::encoder::HeaderEncoder;
 use crate::program::{
     Entry, Literal, Owner, Params, PayloadWriter, Range, Source, SourceBytes, Sources,
-    ids::{generator::TAR_HEADER, opening},
+    ids::{generator::TAR_HEADER_MOVED, opening},
 };
 
 use super::catalog::{Catalog, Place};
@@ -228,7 +228,7 @@ impl<'a> Emitter<'a> {
         };
         let len = zeros + header.len() as u64;
         let fits = len <= crate::program::limits::GENERATED_LEN as u64;
-        if !fits || !self.writer.generate(TAR_HEADER, len, describe)? {
+        if !fits || !self.writer.generate(TAR_HEADER_MOVED, len, describe)? {
             self.writer.zeros(zeros)?;
             self.writer.literal(Literal::Raw, &header)?;
             return Ok(Cost { literal: header.len() as u64, ..Cost::default() });
@@ -268,7 +268,7 @@ impl<'a> Emitter<'a> {
         Ok(cost)
     }
 
-    /// Writes what stands between covers: digests by their numbers, the rest as literals. Returns the bytes of
+    /// Writes what stands between covers: digests by their numbers and times, the rest as literals. Returns the bytes of
     /// these.
     fn between(
         &mut self,
@@ -280,7 +280,13 @@ impl<'a> Emitter<'a> {
         let mut literal = 0;
         while let Some((quote, others)) = quotes.split_first().filter(|(q, _)| q.offset < end) {
             self.literals(kind, at, quote.offset - at)?;
-            self.writer.digest(quote.form, quote.digest)?;
+            match quote.of {
+                Quoted::Digest { form, number } => self.writer.digest(form, number)?,
+                Quoted::Mtime => {
+                    let bytes = self.target.read(quote.offset, 4)?.try_into();
+                    self.writer.mtime(bytes.ok().context("a time has 4 bytes")?)?;
+                }
+            }
             literal += quote.offset - at;
             at = quote.offset + quote.len;
             *quotes = others;

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::catalog::{Catalog, Place};
+use super::catalog::{Catalog, Place, basename};
 use super::layer::{File, Layer};
 use super::opened::{Coder, Opened};
 use super::similar::Cover;
@@ -61,6 +61,9 @@ const RUN: usize = 2;
 
 /// Bytes of a base that are searched at least for what belongs to no entry.
 const AROUND: u64 = 1 << 20;
+
+/// Entries of a base that are looked at for one without content that moved.
+const NEAR: u32 = 16;
 
 /// Bytes of a header that are compared with those of the base's.
 const HEADER: u64 = 64 << 10;
@@ -136,9 +139,9 @@ impl Planner<'_> {
         };
         let model = match from {
             From::Twin(place) | From::Relative(place) => Some(place),
-            From::Nowhere => self.catalog.same_path(file),
+            From::Nowhere => self.catalog.same_path(file).or_else(|| self.moved(file)),
         };
-        self.run = model.map(Place::next);
+        self.run = model.map(Place::next).or(self.run);
         let whole = match (model, from) {
             (Some(model), From::Twin(_)) => self.same_header(file, model)?,
             (Some(model), From::Nowhere) if file.size == 0 => {
@@ -148,6 +151,20 @@ impl Planner<'_> {
             _ => false,
         };
         Ok(Fate { zeros, model, from, whole })
+    }
+
+    /// An entry without content of the same kind and name, among the next ones of the base: that of a
+    /// directory that moved.
+    fn moved(&self, file: &File) -> Option<Place> {
+        let run = self.run.filter(|_| file.size == 0)?;
+        let near = (run.file..run.file.saturating_add(NEAR)).map(|file| Place { file, ..run });
+        near.map_while(|place| Some((place, self.catalog.file(place)?)))
+            .find(|(_, other)| {
+                other.kind == file.kind
+                    && other.size == 0
+                    && basename(other.name()) == basename(file.name())
+            })
+            .map(|(place, _)| place)
     }
 
     fn same_header(&self, file: &File, model: Place) -> io::Result<bool> {

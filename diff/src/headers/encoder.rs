@@ -5,6 +5,7 @@ use super::generator::{
     Blocks, HeaderGenerator, Model, PADDING, RAW_LEN, padding, set_checksum, text,
 };
 use super::group::Group;
+use super::moves::Moves;
 use super::{column, number, reference, shape};
 use crate::matching::common_prefix;
 use crate::program::{ColumnWriter, Columns, Entry, Generator, Source, SourceBytes, varint};
@@ -13,15 +14,27 @@ use crate::program::{ColumnWriter, Columns, Entry, Generator, Source, SourceByte
 ///
 /// It runs the generator beside, and carries a header as it is where the generator would not give it
 /// back.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct HeaderEncoder {
     state: HeaderGenerator,
+}
+
+impl Default for HeaderEncoder {
+    /// Of GEN 20.
+    fn default() -> Self {
+        Self::new(HeaderGenerator::with_moves())
+    }
 }
 
 /// Values for columns, in the order in which they are put.
 type Values = Vec<(u8, Vec<u8>)>;
 
 impl HeaderEncoder {
+    /// Describes what this generator gives.
+    pub fn new(state: HeaderGenerator) -> Self {
+        Self { state }
+    }
+
     /// Describes a header and the zero bytes before it, and says what the generator will say of it.
     ///
     /// `base` is where a header lies that it resembles. None if it is too long for a generator, and
@@ -105,14 +118,17 @@ impl HeaderEncoder {
             values.push((column::EXTENSIONS, kinds));
         }
         self.refer(&mut values, model)?;
+        let moves = Texts { moves: self.state.moves.as_ref(), has_model: model.is_some() };
         for part in &group.extensions {
             let (like, last) = self.state.extension_models(model, block::kind(&part.block));
-            Blocks::EXTENSION.write(&mut values, &part.block, &like.block, &last.block, &[0; 16]);
-            write_text(&mut values, column::DATA, &part.data, &like.data, &last.data);
+            let blocks = (&like.block, &last.block);
+            Blocks::EXTENSION.write(&mut values, &part.block, blocks, &[0; 16], &moves);
+            let limit = part.data.len();
+            moves.write(&mut values, column::DATA, &part.data, (&like.data, &last.data), limit);
         }
         let like = self.state.main_model(model);
-        let last = &self.state.last.main.block;
-        Blocks::MAIN.write(&mut values, &group.main.block, &like.block, last, &self.state.shifts);
+        let blocks = (&like.block, &self.state.last.main.block);
+        Blocks::MAIN.write(&mut values, &group.main.block, blocks, &self.state.shifts, &moves);
         Some(values)
     }
 
@@ -168,9 +184,9 @@ impl Blocks {
         &self,
         values: &mut Values,
         wanted: &Block,
-        model: &Block,
-        last: &Block,
+        (model, last): (&Block, &Block),
         shifts: &[i64; FIELDS.len()],
+        texts: &Texts<'_>,
     ) {
         let mask = differing(wanted, model);
         put(values, self.fields, mask);
@@ -185,7 +201,8 @@ impl Blocks {
                     write_number(values, column, bytes, like, before, shifts[place]);
                 }
                 (Form::Text, Some(bytes)) => {
-                    write_text(values, column, bytes, text(like), text(before));
+                    let others = (text(like), text(before));
+                    texts.write(values, column, bytes, others, field.len());
                 }
                 (Form::Text, None) => {
                     put(values, column, 0);
@@ -227,16 +244,46 @@ fn write_number(
     }
 }
 
-/// The counterpart of the generator's: a beginning from the model or the last one, an end from the
-/// model, and what stands between.
-fn write_text(values: &mut Values, column: u8, wanted: &[u8], model: &[u8], last: &[u8]) {
+/// The counterpart of the generator's.
+struct Texts<'a> {
+    moves: Option<&'a Moves>,
+    has_model: bool,
+}
+
+impl Texts<'_> {
+    /// A text that moved like one before; else a beginning from the model or the last one, an end from the
+    /// model, and what stands between.
+    fn write(
+        &self,
+        values: &mut Values,
+        column: u8,
+        wanted: &[u8],
+        (model, last): (&[u8], &[u8]),
+        limit: usize,
+    ) {
+        let moves = self.moves.filter(|_| self.has_model);
+        if let Some(place) = moves.and_then(|moves| moves.place(column, wanted, model, limit)) {
+            return put(values, column, place);
+        }
+        let forms = self.moves.map_or(1, |_| Moves::FORMS);
+        write_parts(values, column, forms, wanted, (model, last));
+    }
+}
+
+fn write_parts(
+    values: &mut Values,
+    column: u8,
+    forms: u64,
+    wanted: &[u8],
+    (model, last): (&[u8], &[u8]),
+) {
     let (like_model, like_last) = (common_prefix(wanted, model), common_prefix(wanted, last));
     let from_last = like_last > like_model;
     let begin = like_model.max(like_last);
     let rest = &wanted[begin..];
     let end = rest.iter().rev().zip(model.iter().rev()).take_while(|(a, b)| a == b).count();
     let between = &rest[..rest.len() - end];
-    put(values, column, 1 + 2 * begin as u64 + u64::from(from_last));
+    put(values, column, forms + 2 * begin as u64 + u64::from(from_last));
     put(values, column, end as u64);
     put(values, column, between.len() as u64);
     values.push((column::TEXT, between.to_vec()));

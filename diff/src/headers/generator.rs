@@ -3,8 +3,9 @@
 use dd_inspect::failure;
 use dd_inspect::failure::Failure;
 
-use super::block::{self, BLOCK, Block, CHECKSUM, FIELDS, Field, Form};
+use super::block::{self, BLOCK, Block, CHECKSUM, FIELDS, Field, Form, MTIME};
 use super::group::{EXTENSIONS, GROUP_LEN, Group, Part, data_len};
+use super::moves::Moves;
 use super::{column, number, reference, shape};
 use crate::program::{Columns, Entry, Generator, Source, SourceBytes, varint};
 
@@ -25,6 +26,8 @@ pub struct HeaderGenerator {
     pub(super) next: Option<(Source, u64)>,
     /// For each number by how much the last header was above its model.
     pub(super) shifts: [i64; FIELDS.len()],
+    /// Moves of texts; none for GEN 1, which knows none.
+    pub(super) moves: Option<Moves>,
 }
 
 /// A header of the base.
@@ -81,6 +84,11 @@ impl Generator for HeaderGenerator {
 }
 
 impl HeaderGenerator {
+    /// One that knows moves: GEN 20.
+    pub fn with_moves() -> Self {
+        Self { moves: Some(Moves::default()), ..Self::default() }
+    }
+
     fn raw(&mut self, columns: &mut Columns, out: &mut Vec<u8>) -> Result<Entry, Failure> {
         let len = columns.varint(column::SHAPE)?;
         if len > RAW_LEN {
@@ -92,7 +100,7 @@ impl HeaderGenerator {
             Some(group) => Ok(self.advance(group, None)),
             None => {
                 self.content_len = 0;
-                Ok(Entry { content_len: 0, base: None })
+                Ok(Entry { content_len: 0, base: None, mtime: 0 })
             }
         }
     }
@@ -105,7 +113,8 @@ impl HeaderGenerator {
             (model.source, model.content())
         });
         self.last = group;
-        Entry { content_len: self.content_len, base }
+        let mtime = block::wide_number(FIELDS[MTIME].of(&self.last.main.block)).unwrap_or(0);
+        Entry { content_len: self.content_len, base, mtime }
     }
 
     /// The header of the base that is referred to, if any.
@@ -146,24 +155,29 @@ impl HeaderGenerator {
             }
             Some(_) => return Err(broken()),
         };
+        let mut moves = self.moves.take();
+        let mut texts = Texts { moves: moves.as_mut(), has_model: model.is_some() };
         let mut extensions = Vec::with_capacity(kinds.len());
         let mut len = BLOCK as u64;
         for kind in kinds {
             let (like, last) = self.extension_models(model, kind);
-            let block = Blocks::EXTENSION.read(columns, &like.block, &last.block, &mut [0; 16])?;
+            let blocks = (&like.block, &last.block);
+            let block = Blocks::EXTENSION.read(columns, blocks, &mut [0; 16], &mut texts)?;
             let data_len = data_len(&block).ok_or_else(broken)?;
             len += (BLOCK + data_len.next_multiple_of(BLOCK)) as u64;
             if len > GROUP_LEN {
                 return Err(broken());
             }
-            let data = read_text(columns, column::DATA, &like.data, &last.data, data_len)?;
+            let data = texts.read(columns, column::DATA, (&like.data, &last.data), data_len)?;
             if data.len() != data_len {
                 return Err(broken());
             }
             extensions.push(Part { block, data });
         }
         let like = self.main_model(model).block;
-        let block = Blocks::MAIN.read(columns, &like, &self.last.main.block, &mut self.shifts)?;
+        let blocks = (&like, &self.last.main.block);
+        let block = Blocks::MAIN.read(columns, blocks, &mut self.shifts, &mut texts)?;
+        self.moves = moves;
         Ok(Group { extensions, main: Part { block, data: Vec::new() } })
     }
 
@@ -209,9 +223,9 @@ impl Blocks {
     fn read(
         &self,
         columns: &mut Columns,
-        model: &Block,
-        last: &Block,
+        (model, last): (&Block, &Block),
         shifts: &mut [i64; FIELDS.len()],
+        texts: &mut Texts<'_>,
     ) -> Result<Block, Failure> {
         let differing = columns.varint(self.fields)?;
         if differing >> FIELDS.len() != 0 {
@@ -229,8 +243,7 @@ impl Blocks {
                     read_number(columns, values, field, like, before, &mut shifts[place])?
                 }
                 Form::Text => {
-                    let (like, before) = (text(like), text(before));
-                    read_text(columns, values, like, before, field.len())?
+                    texts.read(columns, values, (text(like), text(before)), field.len())?
                 }
                 Form::Checksum | Form::Bytes => columns.bytes(column::RAW, field.len())?.to_vec(),
             };
@@ -278,29 +291,52 @@ fn read_number(
     block::write_number(model, value).ok_or_else(broken)
 }
 
-/// Text that begins like the model's or the last one's and ends like the model's.
-fn read_text(
-    columns: &mut Columns,
-    values: u8,
-    model: &[u8],
-    last: &[u8],
-    limit: usize,
-) -> Result<Vec<u8>, Failure> {
-    let Some(begin) = columns.varint(values)?.checked_sub(1) else {
-        return Ok(columns.bytes(column::RAW, limit)?.to_vec());
-    };
-    let source = if begin % 2 == 0 { model } else { last };
-    let begin = usize::try_from(begin / 2).ok().and_then(|len| source.get(..len));
-    let mut text = begin.ok_or_else(broken)?.to_vec();
-    let end = usize::try_from(columns.varint(values)?).map_err(|_| broken())?;
-    let end = model.len().checked_sub(end).ok_or_else(broken)?;
-    let between = columns.varint(values)?;
-    if between > limit as u64 {
-        return Err(broken());
+/// How the texts of a header are put together.
+struct Texts<'a> {
+    /// The moves of GEN 20.
+    moves: Option<&'a mut Moves>,
+    /// Whether the header resembles one of a source; moves are between these.
+    has_model: bool,
+}
+
+impl Texts<'_> {
+    /// Text that was moved like one before, or begins like the model's or the last one's and ends like the
+    /// model's.
+    fn read(
+        &mut self,
+        columns: &mut Columns,
+        values: u8,
+        (model, last): (&[u8], &[u8]),
+        limit: usize,
+    ) -> Result<Vec<u8>, Failure> {
+        let form = columns.varint(values)?;
+        if form == 0 {
+            return Ok(columns.bytes(column::RAW, limit)?.to_vec());
+        }
+        let forms = self.moves.as_ref().map_or(1, |_| Moves::FORMS);
+        let Some(begin) = form.checked_sub(forms) else {
+            let moves = self.moves.as_mut().filter(|_| self.has_model).ok_or_else(broken)?;
+            return moves.take(values, form, model, limit).ok_or_else(broken);
+        };
+        let source = if begin % 2 == 0 { model } else { last };
+        let begin = usize::try_from(begin / 2).ok().and_then(|len| source.get(..len));
+        let mut text = begin.ok_or_else(broken)?.to_vec();
+        let end = usize::try_from(columns.varint(values)?).map_err(|_| broken())?;
+        let rest = model.len().checked_sub(end).ok_or_else(broken)?;
+        let between = columns.varint(values)?;
+        if between > limit as u64 {
+            return Err(broken());
+        }
+        text.extend_from_slice(columns.bytes(column::TEXT, between as usize)?);
+        text.extend_from_slice(&model[rest..]);
+        if text.len() > limit {
+            return Err(broken());
+        }
+        if let Some(moves) = self.moves.as_mut().filter(|_| self.has_model) {
+            moves.learn(values, model, &text, end);
+        }
+        Ok(text)
     }
-    text.extend_from_slice(columns.bytes(column::TEXT, between as usize)?);
-    text.extend_from_slice(&model[end..]);
-    if text.len() > limit { Err(broken()) } else { Ok(text) }
 }
 
 fn broken() -> Failure {

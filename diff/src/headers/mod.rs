@@ -1,4 +1,4 @@
-//! Tar headers as columns: GEN 1 of the delta program.
+//! Tar headers as columns: GEN 1 and 20 of the delta program.
 //!
 //! A layer that was built again has the same files with other times. Copying its headers would cost
 //! 512 bytes an entry; here each is described by what differs from the header of an entry of the base
@@ -13,8 +13,10 @@ mod block;
 pub mod encoder;
 pub mod generator;
 mod group;
+mod moves;
 
 use crate::program::{Generator, Generators, ids};
+use generator::HeaderGenerator;
 
 /// The generators that dd-apply has beside the built-in ones: tar headers.
 #[derive(Debug, Clone, Copy, Default)]
@@ -22,15 +24,30 @@ pub struct TarHeaders;
 
 impl Generators for TarHeaders {
     fn knows(&self, id: u64) -> bool {
-        id == ids::generator::TAR_HEADER
+        matches!(id, ids::generator::TAR_HEADER | ids::generator::TAR_HEADER_MOVED)
     }
 
     fn open(&self, id: u64) -> Option<Box<dyn Generator>> {
-        self.knows(id).then(|| Box::new(generator::HeaderGenerator::default()) as Box<_>)
+        match id {
+            ids::generator::TAR_HEADER => Some(Box::new(HeaderGenerator::default())),
+            ids::generator::TAR_HEADER_MOVED => Some(Box::new(HeaderGenerator::with_moves())),
+            _ => None,
+        }
     }
 }
 
-/// What the columns of GEN 1 hold. All integers are varints, signed ones zigzag.
+/// Bytes of an entry's own block, the last of its header.
+#[cfg(feature = "encode")]
+pub(crate) const LEN: u64 = block::BLOCK as u64;
+
+/// The time in an entry's own block, in seconds since 1970.
+#[cfg(feature = "encode")]
+pub(crate) fn mtime(block: &[u8]) -> Option<u64> {
+    let block = block.first_chunk()?;
+    block::wide_number(block::FIELDS[block::MTIME].of(block))
+}
+
+/// What the columns of GEN 1 and 20 hold. All integers are varints, signed ones zigzag.
 pub(crate) mod column {
     /// Zero bytes before the header: 0 as many as pad the content before, else one more than there are.
     pub const PADDING: u8 = 0;

@@ -25,11 +25,16 @@ impl SourceBytes for Layer {
 /// A header, zeros before it, and where the base's header lies that it is described by.
 type Case = (u64, Vec<u8>, Option<u64>);
 
-/// Encodes, decodes and compares; gives the columns.
+/// Encodes, decodes and compares, without moves too; gives the columns.
 fn round_trip(base: &[u8], cases: &[Case]) -> Vec<u8> {
+    round_trip_by(base, cases, &HeaderGenerator::default());
+    round_trip_by(base, cases, &HeaderGenerator::with_moves())
+}
+
+fn round_trip_by(base: &[u8], cases: &[Case], generator: &HeaderGenerator) -> Vec<u8> {
     let mut base = Layer(base.to_vec());
     let mut writer = ColumnWriter::default();
-    let mut encoder = HeaderEncoder::default();
+    let mut encoder = HeaderEncoder::new(generator.clone());
     let mut entries = Vec::new();
     for (zeros, header, model) in cases {
         let model = model.map(|offset| (Source::Base(0), offset));
@@ -37,7 +42,7 @@ fn round_trip(base: &[u8], cases: &[Case]) -> Vec<u8> {
     }
     let raw = writer.finish();
     let mut columns = Columns::parse(raw.clone()).unwrap();
-    let mut generator = HeaderGenerator::default();
+    let mut generator = generator.clone();
     for ((zeros, header, _), entry) in cases.iter().zip(entries) {
         let mut out = Vec::new();
         assert_eq!(generator.generate(&mut columns, &mut base, &mut out).unwrap(), Some(entry));
@@ -118,7 +123,7 @@ fn a_renamed_tree_costs_little() {
     };
     let columns = against_base(&timed(&old), &timed(&new));
     let coded = zstd::bulk::compress(&columns, 19).unwrap();
-    assert!(coded.len() < 400, "{}", coded.len());
+    assert!(coded.len() < 100, "{}", coded.len());
 }
 
 #[test]
@@ -243,12 +248,44 @@ proptest! {
         for (column, bytes) in values {
             writer.put(column, &bytes);
         }
-        let Ok(mut columns) = Columns::parse(writer.finish()) else { return Ok(()) };
+        let Ok(columns) = Columns::parse(writer.finish()) else { return Ok(()) };
         let mut base = Layer(archive(&[("a", 1), ("b", 2)]));
-        let mut generator = HeaderGenerator::default();
-        let mut out = Vec::new();
-        while generator.generate(&mut columns, &mut base, &mut out).is_ok() {
-            prop_assert!(out.len() < 8 << 20);
+        for mut generator in [HeaderGenerator::default(), HeaderGenerator::with_moves()] {
+            let mut columns = columns.clone();
+            let mut out = Vec::new();
+            while generator.generate(&mut columns, &mut base, &mut out).is_ok() {
+                prop_assert!(out.len() < 8 << 20);
+            }
         }
+    }
+}
+
+#[test]
+fn entries_of_a_moved_tree_need_no_names() {
+    let files = |dir: &str| (0..500).map(|n| format!("{dir}/f{}", n * n)).collect::<Vec<_>>();
+    let timed = |names: &[String]| {
+        archive(&names.iter().map(|name| (name.as_str(), 1)).collect::<Vec<_>>())
+    };
+    // A name of its own in between, and a tree that moved elsewhere.
+    let (mut old, mut new) = (files("app"), files("srv/service/lib"));
+    (old[100], new[100]) = ("app/old-1.2.txt".into(), "srv/service/lib/new-1.3.txt".into());
+    (old[200], new[200]) = ("bin/tool".into(), "usr/bin/tool".into());
+    let columns = against_base(&timed(&old), &timed(&new));
+    let coded = zstd::bulk::compress(&columns, 19).unwrap();
+    assert!(coded.len() < 150, "{}", coded.len());
+}
+
+#[test]
+fn a_move_without_a_model_is_an_error() {
+    for (reference, form) in [(0, 1), (3, 1), (3, 4)] {
+        let mut writer = ColumnWriter::default();
+        for (column, value) in [(0, 0), (3, 0), (1, reference), (5, 4), (18, form)] {
+            writer.put_varint(column, value);
+        }
+        writer.put(2, &[0, 0]);
+        let mut columns = Columns::parse(writer.finish()).unwrap();
+        let mut base = Layer(archive(&[("a", 1)]));
+        let mut generator = HeaderGenerator::with_moves();
+        assert!(generator.generate(&mut columns, &mut base, &mut Vec::new()).is_err());
     }
 }

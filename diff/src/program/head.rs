@@ -186,6 +186,7 @@ impl Head {
                         ids::generator::ZEROS
                             | ids::generator::DIGEST_HEX
                             | ids::generator::FOLLOWING
+                            | ids::generator::MTIME
                     ) || Form::from_generator(id).is_some()
                         || tools.generators.knows(id)
                 }

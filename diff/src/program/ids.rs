@@ -103,6 +103,10 @@ pub mod generator {
     pub const BASE64_URL: u64 = 18;
     /// The bytes of a source that follow those that it gave last.
     pub const FOLLOWING: u64 = 19;
+    /// Tar headers as those of `TAR_HEADER`, whose texts may move like ones before.
+    pub const TAR_HEADER_MOVED: u64 = 20;
+    /// The time of the last tar header, 4 bytes.
+    pub const MTIME: u64 = 21;
 }
 
 /// Coders (registry 3).

@@ -69,6 +69,11 @@ pub enum Op {
         /// How many bytes, at least 1.
         len: u64,
     },
+    /// The time of the last tar header plus a difference, modulo 2^32, as 4 bytes, the lowest first.
+    Mtime {
+        /// The difference in seconds.
+        step: i64,
+    },
     /// What follows is hashed into the next numbered digest.
     EnterHash {
         /// How it is hashed.
@@ -205,6 +210,7 @@ impl ControlReader {
                     let source = self.source()?;
                     Op::Following { source, len: self.len(rest)? }
                 }
+                generator::MTIME => Op::Mtime { step: varint::unzigzag(self.varint(OPERANDS)?) },
                 generator => match Form::from_generator(generator) {
                     Some(form) => {
                         Op::Digest { form, step: varint::unzigzag(self.varint(OPERANDS)?) }
@@ -312,6 +318,7 @@ pub(crate) fn ids_of(op: &Op) -> [Option<(Registry, u64)>; 2] {
         Op::DigestHex { .. } => [code(op::GEN), Some((Registry::Generator, generator::DIGEST_HEX))],
         Op::Generate { generator } => [code(op::GEN), Some((Registry::Generator, *generator))],
         Op::Digest { form, .. } => [code(op::GEN), Some((Registry::Generator, form.generator()))],
+        Op::Mtime { .. } => [code(op::GEN), Some((Registry::Generator, generator::MTIME))],
         Op::Following { .. } => [code(op::GEN), Some((Registry::Generator, generator::FOLLOWING))],
         Op::EnterHash { hash } => [code(op::ENTER), Some((Registry::Encoding, hash.encoding()))],
         Op::EnterDigest { .. } => [code(op::ENTER), Some((Registry::Encoding, encoding::DIGEST))],
@@ -413,6 +420,10 @@ mod encode {
                     self.source(*source);
                     self.len(*len, rest);
                 }
+                Op::Mtime { step } => {
+                    self.code(op::GEN, generator::MTIME);
+                    self.varint(OPERANDS, varint::zigzag(*step));
+                }
                 Op::EnterHash { hash } => self.code(op::ENTER, hash.encoding()),
                 Op::EnterDigest { slot } => {
                     self.code(op::ENTER, encoding::DIGEST);
@@ -495,7 +506,8 @@ mod tests {
             any::<i64>().prop_map(|step| Op::Digest { form: Form::Base64Url, step }),
             (source(), 1u64..).prop_map(|(source, len)| Op::Following { source, len }),
             Just(Op::EnterHash { hash: Hash::Sha1 }),
-            (20u64..100).prop_map(|generator| Op::Generate { generator }),
+            any::<i64>().prop_map(|step| Op::Mtime { step }),
+            (22u64..100).prop_map(|generator| Op::Generate { generator }),
             any::<u64>().prop_map(|slot| Op::EnterDigest { slot }),
             (20u64.., params, 0..=EXACT_LEN, any::<u64>()).prop_map(
                 |(encoding, params, exact_len, encoded_len)| Op::Enter {
@@ -546,7 +558,7 @@ mod tests {
 
     #[test]
     fn an_expected_copy_is_all_zeros() {
-        let entry = Entry { content_len: 700, base: Some((Source::Base(1), 4096)) };
+        let entry = Entry { content_len: 700, base: Some((Source::Base(1), 4096)), mtime: 0 };
         let op = Op::Copy { source: Source::Base(1), offset: 4096, len: 700 };
         let mut writer = ControlWriter::default();
         writer.predictor.skip(512);
@@ -558,7 +570,7 @@ mod tests {
     #[test]
     fn the_rest_follows_entries_and_depth() {
         let mut rest = Rest::default();
-        rest.entry(&Entry { content_len: 10, base: None });
+        rest.entry(&Entry { content_len: 10, base: None, mtime: 0 });
         rest.produced(3);
         rest.enter(true);
         assert_eq!(rest.now(), 7);

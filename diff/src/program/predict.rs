@@ -57,6 +57,7 @@ impl Predictor {
                 self.skip(*len);
             }
             Op::DigestHex { .. } => self.skip(64),
+            Op::Mtime { .. } => self.skip(4),
             Op::Generate { .. }
             | Op::Digest { .. }
             | Op::EnterHash { .. }
@@ -116,7 +117,7 @@ mod tests {
         predictor.made(&Op::EnterDigest { slot: 0 });
         assert_eq!((predictor.source(), predictor.offset(b), predictor.offset(a)), (b, 125, 0));
         predictor.skip(7);
-        predictor.entry(&Entry { content_len: 0, base: Some((a, 9)) });
+        predictor.entry(&Entry { content_len: 0, base: Some((a, 9)), mtime: 0 });
         assert_eq!((predictor.source(), predictor.offset(a), predictor.offset(b)), (a, 9, 132));
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Link, Links, Quote};
+use super::{Link, Links, Quote, Quoted};
 use crate::encode::plan::Piece;
 use crate::encode::similar::{Cover, Found};
 use crate::program::Hash;
@@ -156,13 +156,13 @@ impl Order<'_> {
 
     fn quote(&self, link: &Link) -> Option<Quote> {
         let Link { offset, len, form, hash, of } = *link;
-        let digest = *self.digests.get(&(of, hash))?;
-        Some(Quote { offset, len, form, digest })
+        let number = *self.digests.get(&(of, hash))?;
+        Some(Quote { offset, len, of: Quoted::Digest { form, number } })
     }
 }
 
 /// Covers without what quotes give. Both are in order.
-fn around(covers: &[Cover], quotes: &[Quote]) -> Vec<Cover> {
+pub(super) fn around(covers: &[Cover], quotes: &[Quote]) -> Vec<Cover> {
     let mut parts = Vec::with_capacity(covers.len());
     for cover in covers {
         let end = cover.target + cover.len;
@@ -239,7 +239,7 @@ mod tests {
 
     #[test]
     fn covers_end_where_quotes_begin() {
-        let quote = |offset, len| Quote { offset, len, form: Form::Hex, digest: 0 };
+        let quote = |offset, len| Quote { offset, len, of: Quoted::Mtime };
         let cover = |target, base, len| Cover { target, base, len };
         let covers = [cover(10, 110, 10), cover(30, 230, 30), cover(60, 60, 5)];
         let quotes = [quote(5, 7), quote(35, 5), quote(45, 20)];

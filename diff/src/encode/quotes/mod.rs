@@ -4,12 +4,14 @@
 //! each file. Where a digest changed with its file, and the file is in the layer, the file is hashed on its
 //! way and the text quotes the result. As a rule the text comes first: then the file becomes part of a kept
 //! object, which is made before the layer, and the layer gives it from there. What is quoted is found by
-//! hashing the files that changed, not by the format of the text ([`find`]).
+//! hashing the files that changed, not by the format of the text ([`find`]). Compiled Python code names the time of
+//! its source ([`times`]).
 
 mod arrange;
 mod find;
 #[cfg(test)]
 mod tests;
+mod times;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io;
@@ -23,16 +25,23 @@ use super::similar::{Cover, Found};
 use crate::program::{Form, Hash, Hasher, Literal};
 use find::Candidate;
 
-/// A digest in text that is computed.
+/// Bytes that are computed from elsewhere in the layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Quote {
-    /// Where it stands in the target layer.
+    /// Where they stand in the target layer.
     pub offset: u64,
-    /// Bytes of it.
+    /// How many.
     pub len: u64,
-    pub form: Form,
-    /// The number of the digest.
-    pub digest: u64,
+    pub of: Quoted,
+}
+
+/// What is quoted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Quoted {
+    /// A digest by its number.
+    Digest { form: Form, number: u64 },
+    /// The time in the header of the entry, as 4 bytes.
+    Mtime,
 }
 
 /// Bytes of a text that is looked at.
@@ -77,12 +86,11 @@ pub(crate) fn quotes(
     let found: BTreeMap<usize, Found> = found.into_iter().collect();
     let view = View { target, bases, entries, pieces: &pieces, found: &found };
     let links = view.links()?;
-    if links.is_empty() {
-        return Ok((pieces, found.into_iter().collect()));
-    }
     let sizes = |piece: usize| view.content(piece).map_or(0, |(_, len)| len);
     let plan = arrange::Plan::new(links, sizes);
-    Ok(plan.apply(pieces, found))
+    let (pieces, found) = plan.apply(pieces, found);
+    let found = times::times(target, bases, entries, &pieces, found)?;
+    Ok((pieces, found))
 }
 
 /// Pieces of a layer before they are arranged.
@@ -149,7 +157,8 @@ impl View<'_> {
         if let Some((covers, base)) = self.covers(piece) {
             let mut kept = Vec::new();
             for candidate in candidates {
-                if !stands(base, covers, offset, &text, &candidate)? {
+                let start = offset + candidate.range.start as u64;
+                if !stands(base, covers, start, &text[candidate.range.clone()])? {
                     kept.push(candidate);
                 }
             }
@@ -207,22 +216,13 @@ impl View<'_> {
     }
 }
 
-/// Whether a cover gives a digest as it is in the base.
-fn stands(
-    base: &Layer,
-    covers: &[Cover],
-    offset: u64,
-    text: &[u8],
-    candidate: &Candidate,
-) -> io::Result<bool> {
-    let (start, len) = (offset + candidate.range.start as u64, candidate.range.len() as u64);
+/// Whether a cover gives bytes of the target, from `start` on, as they are in the base.
+fn stands(base: &Layer, covers: &[Cover], start: u64, bytes: &[u8]) -> io::Result<bool> {
+    let len = bytes.len() as u64;
     let after = covers.partition_point(|cover| cover.target <= start);
     let cover = after.checked_sub(1).and_then(|at| covers.get(at));
     match cover.filter(|cover| start + len <= cover.target + cover.len) {
-        Some(cover) => {
-            let there = base.read(cover.base + (start - cover.target), len)?;
-            Ok(there == text[candidate.range.clone()])
-        }
+        Some(cover) => Ok(base.read(cover.base + (start - cover.target), len)? == bytes),
         None => Ok(false),
     }
 }

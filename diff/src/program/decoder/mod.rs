@@ -42,6 +42,8 @@ pub struct Decoder<R, S> {
     kept: Kept,
     slots: Vec<Option<[u8; 32]>>,
     digests: Digests,
+    /// The time of the last tar header.
+    mtime: u64,
     /// Where bytes of a source go on that are read one after the other.
     following: BTreeMap<Source, u64>,
     /// Streams of slices by kind, from [`super::ids::stream::TEXT`] on, that can be continued.
@@ -103,6 +105,7 @@ impl<R: Read, S: Sources> Decoder<R, S> {
             kept,
             slots: vec![None; head.slots as usize],
             digests: Digests::default(),
+            mtime: 0,
             following: BTreeMap::new(),
             head,
             streams: Default::default(),

@@ -81,6 +81,10 @@ impl<R: Read, S: Sources> Decoder<R, S> {
                 self.following.insert(source, offset + len);
                 Ok(())
             }
+            Op::Mtime { step } => {
+                self.chunk = (self.mtime.wrapping_add(step as u64) as u32).to_le_bytes().to_vec();
+                self.generated(unit)
+            }
             Op::EnterHash { hash } => self.enter_hash(unit, hash),
             Op::EnterDigest { slot } => self.enter_digest(unit, slot),
             Op::Enter { encoding, params, exact_len, encoded_len } => {
@@ -208,6 +212,7 @@ impl<R: Read, S: Sources> Decoder<R, S> {
         self.chunk = chunk;
         self.generated(unit)?;
         if let Some(entry) = entry {
+            self.mtime = entry.mtime;
             unit.control.predictor.entry(&entry);
             unit.rest.entry(&entry);
         }

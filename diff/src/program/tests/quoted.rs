@@ -135,6 +135,33 @@ fn what_is_not_there_is_refused() {
 }
 
 #[test]
+fn times_are_those_of_the_last_header() {
+    let base = noise(1, 100);
+    let mut writer = writer(std::slice::from_ref(&base), 3);
+    let source = writer.base(0).unwrap();
+    writer.mtime([5, 0, 0, 0]).unwrap();
+    let mut wanted = vec![5, 0, 0, 0];
+    for (mtime, bytes) in [(1_700_000_000_u64, [0, 0xf1, 0x53, 0x65]), (7, [0xff; 4])] {
+        let entry = Entry { content_len: 9, base: Some((source, 16)), mtime };
+        let told = writer.generate(1, 16, |columns| {
+            [(3, 0), (3, 9), (9, source.number()), (9, 0)]
+                .into_iter()
+                .for_each(|(column, value)| columns.put_varint(column, value));
+            Some(entry)
+        });
+        assert!(told.unwrap());
+        writer.mtime(bytes).unwrap();
+        wanted.extend_from_slice(&base[..16]);
+        wanted.extend_from_slice(&bytes);
+    }
+    let (payload, summary) = finish(writer);
+    assert!(summary.head.ids.contains(&(2, generator::MTIME)));
+    // The generator of these tests says no time.
+    let layer = decode(&payload, &[base]).unwrap();
+    assert_eq!((layer.len(), &layer[..4]), (wanted.len(), &wanted[..4]));
+}
+
+#[test]
 fn a_source_ends_where_it_ends() {
     let bases = [noise(1, 100)];
     let mut writer = writer(&bases, 3);

@@ -27,7 +27,7 @@ impl Generator for ToyGenerator {
         sources.read_at(source, offset, &mut bytes)?;
         out.resize(usize::try_from(count.min(2 << 20)).unwrap_or(0), b'h');
         out.extend_from_slice(&bytes);
-        Ok(Some(Entry { content_len, base: Some((source, offset.wrapping_add(16))) }))
+        Ok(Some(Entry { content_len, base: Some((source, offset.wrapping_add(16))), mtime: 0 }))
     }
 }
 
@@ -210,6 +210,7 @@ pub fn write(writer: &mut Writer, bases: &[Vec<u8>], steps: &[Step]) -> Vec<u8> 
                 let entry = Entry {
                     content_len: u64::from(*content_len),
                     base: Some((source, offset + 16)),
+                    mtime: 0,
                 };
                 let told = writer.generate(1, u64::from(*padding) + 16, |columns| {
                     columns.put_varint(3, u64::from(*padding));

@@ -114,6 +114,8 @@ pub struct PayloadWriter<S> {
     output_len: u64,
     slots: u64,
     digests: Digests,
+    /// The time of the last tar header.
+    mtime: u64,
     /// Where bytes of a source go on that are read one after the other.
     following: BTreeMap<Source, u64>,
     ids: BTreeSet<(u64, u64)>,
@@ -162,6 +164,7 @@ impl<S: Sources + Sync> PayloadWriter<S> {
             output_len: 0,
             slots: 0,
             digests: Digests::default(),
+            mtime: 0,
             following: BTreeMap::new(),
             ids: BTreeSet::new(),
             meter: Meter::unbounded(),

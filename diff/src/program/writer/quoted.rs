@@ -1,4 +1,4 @@
-//! Numbered digests, and bytes of kept objects one after the other.
+//! Numbered digests, times, and bytes of kept objects one after the other.
 
 use dd_inspect::failure::Failure;
 
@@ -32,6 +32,17 @@ impl<S: Sources + Sync> PayloadWriter<S> {
         let step = self.digests.step_to(number).ok_or_else(|| wrong("there is no such digest"))?;
         let (step, len) = step;
         self.emit_generated(Op::Digest { form, step }, form.text_len(len) as u64, None)
+    }
+
+    /// These 4 bytes, as the time of the last tar header and a difference.
+    ///
+    /// # Errors
+    /// What writing a unit fails with.
+    pub fn mtime(&mut self, bytes: [u8; 4]) -> Result<(), Failure> {
+        self.flush_op()?;
+        let distance = u32::from_le_bytes(bytes).wrapping_sub(self.mtime as u32);
+        let step = i64::from(distance as i32);
+        self.emit_generated(Op::Mtime { step }, 4, None)
     }
 
     /// The bytes of a source after those that the last such call gave, at first from its start.

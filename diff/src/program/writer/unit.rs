@@ -277,6 +277,7 @@ impl<S: Sources + Sync> PayloadWriter<S> {
         self.unit.rest.produced(len);
         self.pass(len)?;
         if let Some(entry) = entry {
+            self.mtime = entry.mtime;
             self.unit.control.predictor.entry(&entry);
             self.unit.rest.entry(&entry);
         }
@@ -445,6 +446,7 @@ fn op_len(op: &Op) -> u64 {
         | Op::Zeros { len } => *len,
         Op::DigestHex { .. }
         | Op::Digest { .. }
+        | Op::Mtime { .. }
         | Op::EnterHash { .. }
         | Op::Generate { .. }
         | Op::EnterDigest { .. }
