@@ -1,7 +1,7 @@
 //! Layers as they are compressed come back, and with them what is said of their digests.
 
-use crate::support::format::{Pressed, Shape};
-use crate::support::image::versions;
+use crate::support::format::{Pressed, Shape, tar_of};
+use crate::support::image::{Image, versions};
 use crate::support::world::{World, have};
 
 /// Two versions with layers compressed like this, as files `1` and `2`, and the package between them.
@@ -61,4 +61,59 @@ fn layers_whose_trailer_lies_come_back() {
     world.sh("cmp out 2").ok();
     let (package, target) = (world.read("p").len(), world.read("2").len());
     assert!(package * 5 < target, "{package} bytes for {target}");
+}
+
+#[test]
+fn layers_without_a_trailer_come_back() {
+    let world = world(Pressed::Cut);
+    world.apply("p", "1", "out");
+    world.sh("cmp out 2").ok();
+}
+
+#[test]
+fn a_layer_that_expands_a_thousandfold_comes_back() {
+    let bomb = tar_of(&vec![("zeros".to_owned(), vec![0; 48 << 20])]);
+    let (one, two) = (versions().0, Image::new("example/app:2").raw_layer(bomb));
+    let world = World::new();
+    world.write("1", Shape::Oci(Pressed::Gzip(6)).archive(&[&one]));
+    world.write("2", Shape::Oci(Pressed::Gzip(6)).archive(&[&two]));
+    world.package("1", "2", "p");
+    world.apply("p", "1", "out");
+    world.sh("cmp out 2").ok();
+    assert!(world.read("p").len() < 20_000, "{}", world.read("p").len());
+}
+
+/// Encodings that are well formed and wrong: for other bytes, for parameters that no encoder has, with corrections that are none.
+#[test]
+fn a_wrong_encoding_is_exit_4() {
+    if !have(&["jq"]) {
+        return;
+    }
+    let world = world(Pressed::Gzip(6));
+    let head = r#"encoding: "gzip", header: "1f8b0800000000000003""#;
+    for edit in [
+        format!(
+            r#".encoding = {{{head}, deflate: "zlib", level: 6, mem_level: 8}} | del(.corrections)"#
+        ),
+        format!(
+            r#".encoding = {{{head}, deflate: "zlib", level: 77, mem_level: 8}} | del(.corrections)"#
+        ),
+        format!(
+            r#".encoding = {{{head}, deflate: "klauspost", release: "1.10.2", level: 9}} | del(.corrections)"#
+        ),
+        format!(r#".encoding = {{{head}, deflate: "preflate-0.7.6", chunk: 1}}"#),
+        r#".encoding = {encoding: "gzip-members"}"#.to_owned(),
+        r#".encoding = {encoding: "bytes"}"#.to_owned(),
+        r#".encoding = {encoding: "identity"} | del(.corrections)"#.to_owned(),
+    ] {
+        world
+            .sh(&format!(
+                "dd-inspect --base 1 --target 2 | dd-extract |
+                 jq -c 'if .type == \"blob\" and .encoding != null then {edit} else . end' >records
+                 dd-diff <records | dd-pack -f -o bad"
+            ))
+            .ok();
+        world.sh("dd-apply bad --base 1 --output out").failed(4, "");
+        assert!(!world.path("out").exists(), "{edit}");
+    }
 }

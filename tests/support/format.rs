@@ -19,6 +19,8 @@ pub enum Pressed {
     Members,
     /// gzip whose trailer lies, and bytes after it.
     Damaged,
+    /// gzip without its trailer: all content is there, the member is not whole.
+    Cut,
 }
 
 /// Content of a member, where there are many.
@@ -47,13 +49,18 @@ impl Pressed {
                 gzip.extend_from_slice(b"no member");
                 gzip
             }
+            Self::Cut => {
+                let mut gzip = Self::Gzip(6).bytes(tar);
+                gzip.truncate(gzip.len() - 8);
+                gzip
+            }
         }
     }
 
     fn media_type(self) -> &'static str {
         match self {
             Self::No => "application/vnd.oci.image.layer.v1.tar",
-            Self::Gzip(_) | Self::Members | Self::Damaged => {
+            Self::Gzip(_) | Self::Members | Self::Damaged | Self::Cut => {
                 "application/vnd.oci.image.layer.v1.tar+gzip"
             }
             Self::Zstd(_) => "application/vnd.oci.image.layer.v1.tar+zstd",

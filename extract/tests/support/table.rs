@@ -47,7 +47,7 @@ fn rows(table: &str) -> Result<Vec<Row>> {
 }
 
 /// What the encoder of a variant gives, if it is known here.
-fn encode(variant: &str, level: &str, text: &[u8]) -> Result<Option<Vec<u8>>> {
+pub fn encode(variant: &str, level: &str, text: &[u8]) -> Result<Option<Vec<u8>>> {
     if variant.starts_with("kz") {
         return zstd(variant, level, text);
     }

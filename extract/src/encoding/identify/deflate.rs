@@ -14,6 +14,9 @@ use crate::encoding::stream::candidates::Signs;
 use crate::encoding::stream::{self, Known, Writer};
 use crate::encoding::{Deflate, Encoding, Preflate, amended, members, preflate, script_header};
 
+/// Text that shows whether an encoder fits: several blocks of most. Who is told apart by the first block of a longer text alone is
+/// proven, and that ends there.
+const PREFIX_LEN: u64 = 250_000;
 /// Shorter streams are not worth the head of their corrections.
 const MIN_ANALYSED_LEN: u64 = 64;
 
@@ -248,7 +251,7 @@ impl Task<'_> {
         plain: Range<u64>,
     ) -> io::Result<bool> {
         let len = plain.end.saturating_sub(plain.start);
-        let prefix = plain.start..plain.start.saturating_add(len.min(known.prefix_len()));
+        let prefix = plain.start..plain.start.saturating_add(len.min(PREFIX_LEN));
         let run = || {
             let mut writer = DeflateWriter {
                 writer: known.writer().map_err(io::Error::other)?,

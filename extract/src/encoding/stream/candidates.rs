@@ -120,14 +120,6 @@ impl Known {
             Self::Gnu { level } => ("gnu", level.cast_signed(), 0),
         }
     }
-
-    /// A text of this length shows whether an encoder fits.
-    pub(in crate::encoding) fn prefix_len(&self) -> u64 {
-        match self {
-            Self::Klauspost { .. } => 250_000,
-            _ => 1 << 20,
-        }
-    }
 }
 
 fn zlib(signs: &Signs) -> Vec<Known> {

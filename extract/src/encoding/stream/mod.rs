@@ -235,12 +235,13 @@ impl fmt::Display for Known {
     }
 }
 
-/// Memory that any of the encoders takes with blocks of this length.
+/// Memory that any of the encoders takes with blocks of this length: for each thread an encoder, and the text of a block, what is made
+/// of it, and a block that waits.
 pub(super) fn memory(block: u64) -> u64 {
     if block == 0 {
         return 4 << 20;
     }
-    max_threads(block).saturating_mul((4 << 20) + block.saturating_mul(4))
+    max_threads(block).saturating_mul((2 << 20) + block.saturating_mul(3))
 }
 
 /// Threads that memory is counted for, by the length of a block.
@@ -324,7 +325,7 @@ mod tests {
             let read = Known::get(script[0], &mut &script[1..]).unwrap();
             assert_eq!(read, Some(known));
             assert!(features().contains(&known.feature()), "{known}");
-            assert!(known.memory() <= 40 << 20, "{known}");
+            assert!(known.memory() <= 24 << 20, "{known}");
             assert!(known.writer().is_ok(), "{known}");
         }
         assert_eq!(Known::get(9, &mut &[0, 0][..]).unwrap(), None);
