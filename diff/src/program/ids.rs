@@ -159,6 +159,10 @@ pub mod encoding {
     pub const DIGEST: u64 = 0;
     /// A raw deflate stream (RFC 1951) as zlib writes it.
     pub const ZLIB: u64 = 1;
+    /// A raw deflate stream as GNU gzip writes it.
+    pub const GNU_GZIP: u64 = 2;
+    /// A raw deflate stream as Go, klauspost/compress, pgzip or pigz writes it.
+    pub const DEFLATE: u64 = 3;
     /// No change; the MD5 of the bytes becomes the next numbered digest.
     pub const MD5: u64 = 16;
     /// The same with SHA-1.

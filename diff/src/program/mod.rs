@@ -30,6 +30,8 @@ mod writer;
 pub use columns::{ColumnWriter, Columns};
 pub use decoder::Decoder;
 pub use encodings::Encodings;
+#[cfg(feature = "encode")]
+pub(crate) use encodings::of as encoding_of;
 pub use head::{Head, KeptObject};
 pub use hooks::{
     Encoder, Encoders, Entry, Generator, Generators, MemorySources, Nothing, Source, SourceBytes,

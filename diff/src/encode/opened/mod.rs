@@ -84,8 +84,9 @@ pub(crate) enum Step {
 
 /// Files of less are not opened.
 const MIN_FILE: u64 = 100;
-/// Bytes of files that are opened at the same time, unless it is a single one.
-const BATCH: u64 = 32 << 20;
+/// Of files that are opened at the same time: how many times their bytes both contents may have together. A single one
+/// may have more.
+const CONTENTS: u64 = 64;
 /// Contents may have so many times the bytes of the layers, and this much more: the format bounds the work
 /// of a reader by these.
 const SHARE: u64 = 4;
@@ -222,7 +223,7 @@ fn open_batch(
             continue;
         };
         len += file.size + base.size;
-        if len > BATCH && !batch.is_empty() {
+        if len.saturating_mul(CONTENTS) > memory && !batch.is_empty() {
             break;
         }
         batch.push((number, place, file, base));
@@ -232,7 +233,7 @@ fn open_batch(
     batch
         .into_par_iter()
         .map(|(number, place, file, base)| {
-            let budget = if alone { memory / 2 } else { file.size.saturating_mul(8) };
+            let budget = if alone { memory / 2 } else { file.size.saturating_mul(CONTENTS) };
             let budget = budget.min(memory / 2);
             let own = Window { bytes: &*target.bytes, start: file.content_offset, len: file.size };
             let layer = catalog.layer(place.layer).ok_or(io::ErrorKind::NotFound)?;

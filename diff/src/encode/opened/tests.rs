@@ -67,6 +67,41 @@ fn gzip_files_and_what_is_in_them_are_opened() {
 }
 
 #[test]
+fn files_of_gnu_gzip_and_go_are_opened() {
+    use dd_extract::encoding::stream::{GoRelease, Known};
+    let a = text(1, 80_000);
+    for (known, system) in [
+        (Known::Gnu { level: 9 }, 3),
+        (Known::Go { release: GoRelease::V1_16, level: 9, flush: false }, 255),
+    ] {
+        let file = |plain: &[u8]| {
+            let mut file = gzip(plain);
+            let trailer = file.split_off(file.len() - 8);
+            file.truncate(10);
+            file[9] = system;
+            [file, known.encode(plain).unwrap(), trailer].concat()
+        };
+        let (opened, closed) = lens("man.1.gz", &file(&a), &file(&changed(&a)));
+        assert!(opened < 400, "{known} {opened}");
+        assert!(closed > 10_000, "{known} {closed}");
+    }
+}
+
+#[test]
+fn content_may_be_many_times_as_long() {
+    let line = |n: u32| {
+        format!("line {} of a file that says the same again and again\n", n * 7919 % 10_007)
+    };
+    let words = (0..1500).map(line).collect::<String>().into_bytes();
+    let (old, new) = (gzip(&words), gzip(&changed(&words)));
+    assert!(words.len() > old.len() * 10);
+    let base = [("a.gz", &old[..], 1), ("b", b"", 1)];
+    let target = [("a.gz", &new[..], 2), ("c.gz", &old[..], 2)];
+    let (_, encoded) = encoded(tar(&target), &[tar(&base)]);
+    assert_eq!(encoded.summary.head.kept[0].size, words.len() as u64);
+}
+
+#[test]
 fn what_no_encoder_gives_stays_closed() {
     let a = text(1, 40_000);
     let strange = |plain: &[u8]| {

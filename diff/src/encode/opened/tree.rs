@@ -8,8 +8,8 @@ use dd_extract::encoding::inflate::inflate;
 use dd_inspect::digest::Digest;
 use rayon::prelude::*;
 
-use super::container::{Coding, Label, Part, Window, parts, sniff};
-use super::prove::{Coder, coder};
+use super::container::{Coding, Kind, Label, Part, Window, parts, sniff};
+use super::prove::{Coder, Hint, coder};
 use crate::encode::similar::Cover;
 use crate::matching::{self, Costs, Effort};
 use crate::program::limits::OPENED_RATIO;
@@ -81,7 +81,11 @@ pub(super) fn open(
         return Ok(None);
     };
     let pairs = Pairs::new(&others);
-    let opener = Opener { target, base, pairs, depth };
+    let hint = match kind {
+        Kind::Gzip => Hint::of_gzip(&target.read(0, target.len.min(10))?),
+        Kind::Zip => Hint::None,
+    };
+    let opener = Opener { target, base, pairs, depth, hint };
     let allowed = affordable(&own, budget);
     let nodes: io::Result<Vec<Node>> =
         own.par_iter().zip(&allowed).map(|(part, &allowed)| opener.node(part, allowed)).collect();
@@ -160,6 +164,7 @@ struct Opener<'a> {
     base: &'a Window<'a>,
     pairs: Pairs<'a>,
     depth: usize,
+    hint: Hint,
 }
 
 impl Opener<'_> {
@@ -215,7 +220,7 @@ impl Opener<'_> {
         let (plain, coder) = match part.coding {
             Coding::Deflate(plain_len) => {
                 let Some(plain) = content(&coded, plain_len) else { return Ok(None) };
-                let Some(coder) = coder(&plain, &coded) else { return Ok(None) };
+                let Some(coder) = coder(&plain, &coded, self.hint) else { return Ok(None) };
                 (plain, Some(coder))
             }
             _ if other.is_none() => return Ok(None),

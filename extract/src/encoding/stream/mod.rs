@@ -109,7 +109,7 @@ impl Known {
     }
 
     /// Bytes in a block of pgzip or pigz, 0 without.
-    pub(super) fn block(&self) -> u64 {
+    pub fn block(&self) -> u64 {
         match self {
             Self::Klauspost { block, .. } => block.unwrap_or(0),
             Self::Pigz { block, one_thread: false, .. } => *block,
@@ -128,42 +128,55 @@ impl Known {
         Ok(out)
     }
 
-    /// An encoder.
+    /// An encoder, on as many threads as its memory is counted for and this machine has.
     ///
     /// # Errors
     /// `package-corrupt` for parameters that the encoder does not have.
     pub(super) fn writer(&self) -> Result<Writer, Failure> {
+        self.writer_on(threads(self.block()))
+    }
+
+    /// An encoder that works on this thread alone. With blocks of *b* bytes it takes at most 4 MiB + 4 *b*.
+    ///
+    /// # Errors
+    /// `package-corrupt` for parameters that the encoder does not have.
+    pub fn writer_here(&self) -> Result<Writer, Failure> {
+        self.writer_on(1)
+    }
+
+    fn writer_on(&self, threads: usize) -> Result<Writer, Failure> {
         let known = |level: i8| level == -2 || (0..=9).contains(&level);
-        match *self {
-            Self::Zlib(params) => Deflater::new(params).map(Writer::Zlib),
+        let kind = match *self {
+            Self::Zlib(params) => Deflater::new(params).map(Kind::Zlib),
             Self::Go { release: GoRelease::V1_16, level, flush } if known(level) => {
-                Ok(Writer::Go(Go::new(level), flush))
+                Ok(Kind::Go(Go::new(level), flush))
             }
             Self::Go { release: GoRelease::V1_27, level, flush } if known(level) => {
-                Ok(Writer::Klauspost(Box::new(Klauspost::new(level, Class::Go1_27)), flush))
+                Ok(Kind::Klauspost(Box::new(Klauspost::new(level, Class::Go1_27)), flush))
             }
             Self::Klauspost { release, level, block: None } if release.has(level) => {
-                Ok(Writer::Klauspost(Box::new(Klauspost::new(level, release.class())), false))
+                Ok(Kind::Klauspost(Box::new(Klauspost::new(level, release.class())), false))
             }
             Self::Klauspost { release, level, block: Some(block) }
                 if release.has(level) && (1..=MAX_BLOCK).contains(&block) =>
             {
                 let piece = Piece { level, class: release.class() };
-                Ok(Writer::Pgzip(piece.blocks(block as usize, threads(block))))
+                Ok(Kind::Pgzip(piece.blocks(block as usize, threads)))
             }
             Self::Pigz { level: level @ 1..=9, block, one_thread }
                 if (MIN_PIGZ_BLOCK..=MAX_BLOCK).contains(&block) =>
             {
-                let threads = (!one_thread).then(|| threads(block));
-                Pigz::new(level, block as usize, threads).map(Writer::Pigz)
+                let threads = (!one_thread).then_some(threads);
+                Pigz::new(level, block as usize, threads).map(Kind::Pigz)
             }
-            Self::Gnu { level: level @ 1..=9 } => Ok(Writer::Gnu(Box::new(Gnu::new(level)))),
+            Self::Gnu { level: level @ 1..=9 } => Ok(Kind::Gnu(Box::new(Gnu::new(level)))),
             _ => Err(failure!(PackageCorrupt, "no deflate encoder has these parameters: {self:?}")),
-        }
+        };
+        kind.map(Writer)
     }
 
     /// The parameters as a script has them.
-    pub(super) fn put(&self, script: &mut Vec<u8>) {
+    pub fn put(&self, script: &mut Vec<u8>) {
         match *self {
             Self::Zlib(params) => script.extend([ZLIB, params.level, params.mem_level]),
             Self::Go { release, level, flush } => {
@@ -184,7 +197,10 @@ impl Known {
     }
 
     /// Reads what [`Known::put`] wrote, after its first byte; none for another encoder or release.
-    pub(super) fn get(id: u8, script: &mut impl Read) -> io::Result<Option<Self>> {
+    ///
+    /// # Errors
+    /// What reading fails with.
+    pub fn get(id: u8, script: &mut impl Read) -> io::Result<Option<Self>> {
         if ![ZLIB, GO, KLAUSPOST, PIGZ, GO_FLUSHED, GNU].contains(&id) {
             return Ok(None);
         }
@@ -257,7 +273,10 @@ fn threads(block: u64) -> usize {
 
 /// An encoder under way.
 #[derive(Debug)]
-pub(super) enum Writer {
+pub struct Writer(Kind);
+
+#[derive(Debug)]
+enum Kind {
     Zlib(Deflater),
     /// And whether it is flushed before it is closed.
     Go(Go, bool),
@@ -270,37 +289,43 @@ pub(super) enum Writer {
 
 impl Writer {
     /// Takes plain bytes and appends what is ready.
+    ///
+    /// # Errors
+    /// `unexpected`, if zlib's state is broken.
     pub fn write(&mut self, plain: &[u8], out: &mut Vec<u8>) -> Result<(), Failure> {
-        match self {
-            Self::Zlib(deflater) => return deflater.write(plain, out),
-            Self::Go(go, _) => go.write(plain, out),
-            Self::Klauspost(klauspost, _) => klauspost.write(plain, out),
-            Self::Pgzip(blocks) => blocks.write(plain, out),
-            Self::Pigz(pigz) => return pigz.write(plain, out),
-            Self::Gnu(gnu) => gnu.write(plain, out),
+        match &mut self.0 {
+            Kind::Zlib(deflater) => return deflater.write(plain, out),
+            Kind::Go(go, _) => go.write(plain, out),
+            Kind::Klauspost(klauspost, _) => klauspost.write(plain, out),
+            Kind::Pgzip(blocks) => blocks.write(plain, out),
+            Kind::Pigz(pigz) => return pigz.write(plain, out),
+            Kind::Gnu(gnu) => gnu.write(plain, out),
         }
         Ok(())
     }
 
     /// Appends the rest.
+    ///
+    /// # Errors
+    /// `unexpected`, if zlib's state is broken.
     pub fn finish(self, out: &mut Vec<u8>) -> Result<(), Failure> {
-        match self {
-            Self::Zlib(deflater) => return deflater.finish(out),
-            Self::Go(mut go, flush) => {
+        match self.0 {
+            Kind::Zlib(deflater) => return deflater.finish(out),
+            Kind::Go(mut go, flush) => {
                 if flush {
                     go.flush(out);
                 }
                 go.finish(out);
             }
-            Self::Klauspost(mut klauspost, flush) => {
+            Kind::Klauspost(mut klauspost, flush) => {
                 if flush {
                     klauspost.flush(out);
                 }
                 klauspost.finish(out);
             }
-            Self::Pgzip(mut blocks) => blocks.finish(out),
-            Self::Pigz(pigz) => return pigz.finish(out),
-            Self::Gnu(mut gnu) => gnu.finish(out),
+            Kind::Pgzip(mut blocks) => blocks.finish(out),
+            Kind::Pigz(pigz) => return pigz.finish(out),
+            Kind::Gnu(mut gnu) => gnu.finish(out),
         }
         Ok(())
     }
