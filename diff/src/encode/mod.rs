@@ -160,4 +160,6 @@ fn search_for(target: &Layer, catalog: &Catalog<'_>, piece: &Piece) -> Option<Se
 }
 
 #[cfg(test)]
+mod mutations;
+#[cfg(test)]
 mod tests;

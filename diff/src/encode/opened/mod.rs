@@ -11,7 +11,7 @@ mod container;
 mod gzip;
 mod prove;
 #[cfg(test)]
-mod samples;
+pub(in crate::encode) mod samples;
 mod splice;
 #[cfg(test)]
 mod tests;
