@@ -12,7 +12,7 @@ const FRAME: &str = "program-1";
 /// Whether an id belongs to [`FRAME`]; others are features of their own.
 fn is_of_frame(registry: Registry, id: u64) -> bool {
     let later = match registry {
-        Registry::Generator => 16..=21,
+        Registry::Generator => 16..=22,
         Registry::Encoding => 16..=19,
         _ => 0..=0,
     };
@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn later_ids_are_features_of_their_own() {
-        let ids = vec![(0, 0), (0, 5), (1, 0), (1, 3), (2, 21), (4, 11), (5, 16), (9, 2)];
+        let ids = vec![(0, 0), (0, 5), (1, 0), (1, 3), (2, 22), (4, 11), (5, 16), (9, 2)];
         let head = Head { ids, ..Head::default() };
         assert_eq!(of_program(&head), ["program-1", "model-3", "stream-kind-11", "registry-9-2"]);
     }

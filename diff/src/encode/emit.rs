@@ -12,9 +12,13 @@ use super::plan::{From, Piece};
 use super::quotes::{Quote, Quoted};
 use super::similar::{Cover, Found};
 use crate::headers::encoder::HeaderEncoder;
+use crate::headers::entries::EntryEncoder;
 use crate::program::{
     Entry, Literal, Owner, Params, PayloadWriter, Range, Source, SourceBytes, Sources,
-    ids::{generator::TAR_HEADER_MOVED, opening},
+    ids::{
+        generator::{BASE_ENTRY, TAR_HEADER_MOVED},
+        opening,
+    },
 };
 
 use super::catalog::{Catalog, Place};
@@ -91,6 +95,8 @@ pub(crate) struct Emitter<'a> {
     group: Option<Group>,
     /// The kept objects that pieces made.
     kept: Vec<Source>,
+    /// Names the entries that the content of the present one was.
+    entries: Option<EntryEncoder>,
 }
 
 impl<'a> Emitter<'a> {
@@ -104,7 +110,7 @@ impl<'a> Emitter<'a> {
         let real = bases.len() - kept.len();
         let sources = Placed { bases, real, used: Vec::new() };
         let (headers, kept) = (HeaderEncoder::default(), Vec::new());
-        Self { writer, target, catalog, sources, headers, group: None, kept }
+        Self { writer, target, catalog, sources, headers, group: None, kept, entries: None }
     }
 
     pub(crate) fn into_writer(self) -> PayloadWriter<Bases<'a>> {
@@ -165,8 +171,14 @@ impl<'a> Emitter<'a> {
             }
             Piece::Hash(hash) => self.writer.enter_hash(*hash)?,
             Piece::Leave => self.writer.leave()?,
-            Piece::BeginKept { size } => self.kept.push(self.writer.begin_kept(*size)?),
-            Piece::EndKept => self.writer.end_kept()?,
+            Piece::BeginKept { size } => {
+                self.kept.push(self.writer.begin_kept(*size)?);
+                self.entries = Some(EntryEncoder::default());
+            }
+            Piece::EndKept => {
+                self.writer.end_kept()?;
+                self.entries = None;
+            }
             Piece::Following { kept, len } => {
                 let kept = self.kept.get(*kept as usize).context("no such kept object")?;
                 self.writer.following(*kept, *len)?;
@@ -194,10 +206,26 @@ impl<'a> Emitter<'a> {
                 Ok(Cost::default())
             }
             From::Relative(place) => {
+                self.entry(file.size, place)?;
                 self.found((file.content_offset, file.size), place.layer, found)
             }
             From::Nowhere => self.found((file.content_offset, file.size), 0, found),
         }
+    }
+
+    /// Content of so many bytes that is made before its header was that of an entry of a base.
+    fn entry(&mut self, len: u64, place: Place) -> anyhow::Result<()> {
+        let Some(mut entries) = self.entries.take() else { return Ok(()) };
+        let file = self.catalog.file(place).context("no such file")?;
+        let (source, offsets) =
+            (self.source(place.layer)?, (file.header_offset, file.content_offset));
+        let sources = &mut self.sources;
+        if let Source::Base(_) = source {
+            let describe = |columns: &mut _| entries.encode(len, source, offsets, sources, columns);
+            self.writer.generate(BASE_ENTRY, 0, describe)?;
+        }
+        self.entries = Some(entries);
+        Ok(())
     }
 
     fn source(&mut self, layer: u32) -> anyhow::Result<Source> {

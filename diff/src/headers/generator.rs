@@ -47,12 +47,12 @@ impl Model {
     }
 
     /// Where its content begins.
-    fn content(&self) -> u64 {
+    pub(super) fn content(&self) -> u64 {
         self.offset + self.group.len()
     }
 
     /// Where the header after it begins.
-    fn next(&self) -> Option<u64> {
+    pub(super) fn next(&self) -> Option<u64> {
         self.content().checked_add(self.group.content_len())?.checked_next_multiple_of(BLOCK as u64)
     }
 }
@@ -339,6 +339,6 @@ impl Texts<'_> {
     }
 }
 
-fn broken() -> Failure {
+pub(super) fn broken() -> Failure {
     failure!(PackageCorrupt, "the tar headers of the delta are damaged")
 }

@@ -11,11 +11,13 @@
 mod block;
 #[cfg(feature = "encode")]
 pub mod encoder;
+pub(crate) mod entries;
 pub mod generator;
 mod group;
 mod moves;
 
 use crate::program::{Generator, Generators, ids};
+use entries::EntryGenerator;
 use generator::HeaderGenerator;
 
 /// The generators that dd-apply has beside the built-in ones: tar headers.
@@ -24,13 +26,19 @@ pub struct TarHeaders;
 
 impl Generators for TarHeaders {
     fn knows(&self, id: u64) -> bool {
-        matches!(id, ids::generator::TAR_HEADER | ids::generator::TAR_HEADER_MOVED)
+        matches!(
+            id,
+            ids::generator::TAR_HEADER
+                | ids::generator::TAR_HEADER_MOVED
+                | ids::generator::BASE_ENTRY
+        )
     }
 
     fn open(&self, id: u64) -> Option<Box<dyn Generator>> {
         match id {
             ids::generator::TAR_HEADER => Some(Box::new(HeaderGenerator::default())),
             ids::generator::TAR_HEADER_MOVED => Some(Box::new(HeaderGenerator::with_moves())),
+            ids::generator::BASE_ENTRY => Some(Box::new(EntryGenerator::default())),
             _ => None,
         }
     }

@@ -8,7 +8,7 @@ use super::generator::HeaderGenerator;
 use crate::program::{ColumnWriter, Columns, Generator, Source, SourceBytes};
 
 /// One base layer.
-struct Layer(Vec<u8>);
+pub(super) struct Layer(pub Vec<u8>);
 
 impl SourceBytes for Layer {
     fn len(&self, source: Source) -> Option<u64> {
@@ -53,7 +53,7 @@ fn round_trip_by(base: &[u8], cases: &[Case], generator: &HeaderGenerator) -> Ve
 }
 
 /// A tar of empty and small files with these names and times.
-fn archive(files: &[(&str, u64)]) -> Vec<u8> {
+pub(super) fn archive(files: &[(&str, u64)]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     for &(name, mtime) in files {
         let mut header = tar::Header::new_gnu();
@@ -66,7 +66,7 @@ fn archive(files: &[(&str, u64)]) -> Vec<u8> {
 }
 
 /// The headers of such a tar: each entry's offset, the zeros before it, its bytes.
-fn headers(archive: &[u8]) -> Vec<(u64, u64, Vec<u8>)> {
+pub(super) fn headers(archive: &[u8]) -> Vec<(u64, u64, Vec<u8>)> {
     let mut found = Vec::new();
     let mut end = 0;
     let mut reader = tar::Archive::new(archive);

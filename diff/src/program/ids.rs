@@ -107,6 +107,8 @@ pub mod generator {
     pub const TAR_HEADER_MOVED: u64 = 20;
     /// The time of the last tar header, 4 bytes.
     pub const MTIME: u64 = 21;
+    /// No bytes: which entry of a base the content that follows was, from columns.
+    pub const BASE_ENTRY: u64 = 22;
 }
 
 /// Coders (registry 3).

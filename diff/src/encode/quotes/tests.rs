@@ -58,6 +58,7 @@ fn a_list_before_its_files_is_computed() {
     assert_eq!(encoded.made.len(), 201);
     assert_eq!(encoded.made.iter().filter(|made| made.means == Means::Edit).count(), 200);
     assert!(ids(&encoded, 2).contains(&generator::BASE64_URL));
+    assert!(ids(&encoded, 2).contains(&generator::BASE_ENTRY));
 }
 
 #[test]
