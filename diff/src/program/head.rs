@@ -179,7 +179,7 @@ impl Head {
             };
             let known = match registry {
                 Registry::Op => id <= u64::from(ids::op::OPEN),
-                Registry::Model => id <= ids::model::X86_64_CODE,
+                Registry::Model => id <= ids::model::X86_64_TABLES,
                 Registry::Generator => {
                     matches!(
                         id,

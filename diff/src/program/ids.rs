@@ -85,6 +85,8 @@ pub mod model {
     pub const X86_64: u64 = 1;
     /// The same, and literals of code have addresses in place of distances.
     pub const X86_64_CODE: u64 = 2;
+    /// The same with tables: those of Go programs, and new rows.
+    pub const X86_64_TABLES: u64 = 3;
 }
 
 /// Generators (registry 2).

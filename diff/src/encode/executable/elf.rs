@@ -2,6 +2,7 @@
 //!
 //! System V ABI, "Object Files", and its supplement for AMD64. A file that is not as it says gives nothing.
 
+use super::go;
 use crate::program::{Area, Content, Segment};
 
 /// An executable or a shared library for x86-64.
@@ -69,7 +70,10 @@ impl Elf {
             let names = sections.get(number + 1).is_some_and(|next| {
                 next.kind == STRTAB && next.offset == section.offset + section.len
             });
-            if let Some(content) = content(section, names, fixed) {
+            let table = go_table(file, section);
+            if let Some(table) = table {
+                areas.extend(table);
+            } else if let Some(content) = content(section, names, fixed) {
                 areas.push(Area { offset: section.offset, len: section.len, content });
             }
         }
@@ -84,11 +88,21 @@ impl Elf {
 }
 
 impl Elf {
-    /// Where code lies: offsets and lengths.
-    pub(super) fn code(&self) -> impl Iterator<Item = (u64, u64)> {
-        let code = self.areas.iter().filter(|area| area.content == Content::Code);
-        code.map(|area| (area.offset, area.len))
+    /// The areas in which new bytes are turned.
+    pub(super) fn new_areas(&self) -> Vec<Area> {
+        let is_turned = |area: &&Area| {
+            use Content::{Code, FromStart, Functions, Symbols};
+            matches!(area.content, Code | FromStart | Functions | Symbols)
+        };
+        self.areas.iter().filter(is_turned).copied().collect()
     }
+}
+
+fn go_table(file: &[u8], section: &Section<'_>) -> Option<Vec<Area>> {
+    if section.name != b".gopclntab" {
+        return None;
+    }
+    go::areas(part(file, section.offset, section.len)?, section.offset)
 }
 
 /// What a section holds, if it is more than bytes.

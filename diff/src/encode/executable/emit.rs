@@ -9,7 +9,7 @@ use super::super::similar::Cover;
 use super::dictionary::{Part, parts};
 use super::{model, reader};
 use crate::matching;
-use crate::program::ids::model::X86_64_CODE;
+use crate::program::ids::model::X86_64_TABLES;
 use crate::program::limits::BLOCK_LEN;
 use crate::program::{Executable, LEAD, Params, Range, STRETCH, Source, WORK_PAGE};
 
@@ -50,7 +50,7 @@ impl Emitter<'_> {
         let ops = covers.iter().map(|cover| cover.len / PART + 2).sum::<u64>()
             + literals / STRETCH as u64
             + 2;
-        let Some(place) = self.writer.begin_model(X86_64_CODE, ops, bytes)? else {
+        let Some(place) = self.writer.begin_model(X86_64_TABLES, ops, bytes)? else {
             return self.covered((offset, len), layer, covers, &[]);
         };
         let base = self.sources.bases.get(layer as usize).context("no such base layer")?;

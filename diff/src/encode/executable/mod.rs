@@ -6,6 +6,7 @@
 mod dictionary;
 mod elf;
 mod emit;
+mod go;
 
 use dd_inspect::failure::Failure;
 
@@ -67,8 +68,8 @@ fn params(from: &Elf, to: &Elf, len: usize, target_len: usize) -> Option<Params>
         target: to.segments.clone(),
         lowest: from.lowest,
         areas: from.areas.clone(),
-        new_code: to.code().collect(),
-        version: Version::Second,
+        new: to.new_areas(),
+        version: Version::Third,
     };
     params.to_bytes().map(|_| params)
 }

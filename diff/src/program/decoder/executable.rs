@@ -47,7 +47,7 @@ impl Run {
     /// Whether literals of code are turned.
     pub(super) fn turns_code(&self) -> bool {
         let model = self.model.as_ref();
-        model.is_some_and(|(_, executable)| executable.params().version == Version::Second)
+        model.is_some_and(|(_, executable)| executable.params().version != Version::First)
     }
 }
 

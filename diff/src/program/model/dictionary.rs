@@ -2,8 +2,10 @@
 
 use dd_inspect::failure::Failure;
 
+use super::literal::Turn;
 use super::map::Map;
-use super::params::Content;
+use super::params::{Content, Version};
+use super::rows::Rows;
 use super::space::Space;
 use super::sweep::{Field, PAGE, Read};
 use super::{Executable, moved_by_map};
@@ -20,10 +22,16 @@ impl Executable {
         let areas = &self.params.areas;
         let first = areas.partition_point(|area| area.offset + area.len <= at);
         for area in areas.iter().skip(first).take_while(|area| area.offset < end) {
+            let (from, to) = (area.offset.max(at), (area.offset + area.len).min(end));
+            if self.params.version == Version::Third
+                && let Some(rows) = Rows::of(area)
+                && let Some(bytes) = bytes.get_mut((from - at) as usize..(to - at) as usize)
+            {
+                rows.turn(Turn::ToAddress, bytes, from, from);
+            }
             if area.content != Content::Code {
                 continue;
             }
-            let (from, to) = (area.offset.max(at), (area.offset + area.len).min(end));
             for page in from / PAGE..to.div_ceil(PAGE) {
                 for field in self.pages.fields(area, page, read)? {
                     let place = page * PAGE + u64::from(field.at);

@@ -9,6 +9,8 @@ use super::{Begin, Kind};
 
 /// Bytes of the longest description, beside its length.
 const LONGEST: u64 = 1 << 16;
+/// References of a stretch behind which no advances are taken: what is counted for them has no more room.
+const MOST: usize = 1 << 15;
 /// Bytes before the address of the code that a description is for: its length and where its common part is.
 const HEAD: u64 = 8;
 
@@ -99,6 +101,9 @@ impl Stretch<'_> {
         let mut program = Program { bytes: rest, at: 1 + usize::from(augmentation) };
         let (mut address, mut begin) = (frame.code, Begin::First);
         while let Some((at, width, advance)) = program.next_advance() {
+            if list.len() >= MOST {
+                return;
+            }
             let next = address.wrapping_add(advance);
             let at = (place - self.base) as u32 + at as u32;
             let kind = if width == 0 { Kind::Short(begin) } else { Kind::Span(begin) };
@@ -204,21 +209,30 @@ mod tests {
 
     /// What is predicted of `base` over a map in which [`SHIFT`] bytes are inserted twice; the classes.
     fn predicted(base: &[u8]) -> (Vec<u8>, Vec<u8>) {
-        let segment = |extra| Segment { offset: 0, len: 20_000, address: FIRST, extra };
+        let mut executable = model(base.len() as u64);
+        let mut read = |_: u64, _: &mut [u8]| Ok(());
+        executable.begin(FRAMES, FRAMES + SHIFT, base, &mut read).unwrap();
+        let (mut bytes, mut classes) = (base.to_vec(), vec![0; base.len()]);
+        executable.predict(&mut bytes, &mut classes, base.len());
+        (bytes, classes)
+    }
+
+    fn model(len: u64) -> Executable {
+        let segment = |extra| Segment { offset: 0, len: 90_000, address: FIRST, extra };
         let area = |offset, end, content| Area { offset, len: end - offset, content };
         let params = Params {
             source: Source::Base(0),
             offset: 0,
-            len: 20_000,
-            target_len: 20_000 + 2 * SHIFT,
+            len: 90_000,
+            target_len: 90_000 + 2 * SHIFT,
             base: vec![segment(0)],
             target: vec![segment(2 * SHIFT)],
             lowest: 0,
             areas: vec![
                 area(0, FRAMES, Content::Code),
-                area(FRAMES, FRAMES + base.len() as u64, Content::Frames),
+                area(FRAMES, FRAMES + len, Content::Frames),
             ],
-            new_code: Vec::new(),
+            new: Vec::new(),
             version: Version::Second,
         };
         let interval = |base: u64, target: u64, end: u64| Interval {
@@ -229,14 +243,9 @@ mod tests {
         let map = [
             interval(0, 0, AT),
             interval(AT, AT + SHIFT, DATA),
-            interval(DATA, DATA + 2 * SHIFT, 20_000),
+            interval(DATA, DATA + 2 * SHIFT, 90_000),
         ];
-        let mut executable = Executable::new(params, map.into_iter());
-        let mut read = |_: u64, _: &mut [u8]| Ok(());
-        executable.begin(FRAMES, FRAMES + SHIFT, base, &mut read).unwrap();
-        let (mut bytes, mut classes) = (base.to_vec(), vec![0; base.len()]);
-        executable.predict(&mut bytes, &mut classes, base.len());
-        (bytes, classes)
+        Executable::new(params, map.into_iter())
     }
 
     #[test]
@@ -259,6 +268,15 @@ mod tests {
             SHIFT,
         );
         assert_eq!(predicted(&base).0, wanted);
+    }
+
+    #[test]
+    fn advances_are_bounded() {
+        let base = frames(&[(100, 50, 0, &[0x40; 60_000])], 0);
+        let mut executable = model(base.len() as u64);
+        let mut read = |_: u64, _: &mut [u8]| Ok(());
+        executable.begin(FRAMES, FRAMES, &base, &mut read).unwrap();
+        assert_eq!(executable.fields().count(), MOST);
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //! instruction is never depends on its field, so the same fields are found in both forms.
 
 use super::instruction::{LONGEST, decode};
+use super::params::{Area, Content};
+use super::rows::Rows;
 use super::space::Space;
 
 /// Bytes before the literals that a sweep begins with, so that it is in step with the instructions.
@@ -12,8 +14,8 @@ pub(crate) const LEAD: usize = 64;
 /// The code of a target's file.
 pub(super) struct NewCode<'a> {
     pub(super) space: &'a Space,
-    /// Where code lies in the file: offsets and lengths, ascending.
-    pub(super) areas: &'a [(u64, u64)],
+    /// What stands where in the file, ascending.
+    pub(super) areas: &'a [Area],
 }
 
 /// Which way a field is turned.
@@ -30,8 +32,9 @@ impl NewCode<'_> {
     /// [`LEAD`], are those before them, as they are in the file.
     pub(super) fn turn(&self, turn: Turn, bytes: &mut [u8], lead: usize, at: u64) {
         let end = at.saturating_add(bytes.len().saturating_sub(lead) as u64);
-        for &(start, len) in self.areas {
-            let (from, to) = (start.max(at), (start + len).min(end));
+        for area in self.areas {
+            let start = area.offset;
+            let (from, to) = (start.max(at), (start + area.len).min(end));
             if from >= to {
                 continue;
             }
@@ -39,8 +42,11 @@ impl NewCode<'_> {
             let first = start.max(at.saturating_sub(lead as u64));
             let begin = (lead as u64 + first).saturating_sub(at) as usize;
             let stop = lead + (to - at) as usize;
-            if let Some(code) = bytes.get_mut(begin..stop) {
-                self.turn_area(turn, code, first, from);
+            let Some(bytes) = bytes.get_mut(begin..stop) else { continue };
+            match (area.content, Rows::of(area)) {
+                (Content::Code, _) => self.turn_area(turn, bytes, first, from),
+                (_, Some(rows)) => rows.turn(turn, bytes, first, from),
+                _ => {}
             }
         }
     }
@@ -90,8 +96,10 @@ mod tests {
     }
 
     fn turned(turn: Turn, bytes: &[u8], lead: usize, at: u64, areas: &[(u64, u64)]) -> Vec<u8> {
+        let code = |&(offset, len): &(u64, u64)| Area { offset, len, content: Content::Code };
+        let areas: Vec<Area> = areas.iter().map(code).collect();
         let mut bytes = bytes.to_vec();
-        NewCode { space: &space(), areas }.turn(turn, &mut bytes, lead, at);
+        NewCode { space: &space(), areas: &areas }.turn(turn, &mut bytes, lead, at);
         bytes
     }
 

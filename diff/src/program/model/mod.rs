@@ -6,11 +6,13 @@
 
 mod dictionary;
 mod frame;
+mod go;
 mod instruction;
 mod learned;
 mod literal;
 mod map;
 pub(crate) mod params;
+mod rows;
 mod space;
 mod stretch;
 mod sweep;
@@ -56,6 +58,8 @@ enum Kind {
     FromStart,
     Symbol,
     Name,
+    /// How far from the start of a table a place of the file is.
+    Offset,
     /// How far before it a place of the file is; its own place moves by `change`.
     Back,
     /// Bytes from the address `change` to the target.
@@ -91,7 +95,7 @@ impl Kind {
             Self::Near => 6,
             Self::FromStart => 7,
             Self::Symbol => 8,
-            Self::Name => 9,
+            Self::Name | Self::Offset => 9,
             Self::Back | Self::Span(_) | Self::Short(_) => 10,
         }
     }
@@ -118,6 +122,8 @@ pub(crate) struct Executable {
     pages: Pages,
     /// Where the last name that was told stands in base and target; of the second version.
     last_name: Option<(u64, u64)>,
+    /// The tables of a Go program; of the third version.
+    go: Option<go::Tables>,
     references: Vec<Reference>,
     /// How many of them are predicted, and how many of those told what they are.
     predicted: usize,
@@ -142,6 +148,7 @@ impl Executable {
             learned: Learned::new(),
             pages: Pages::new(),
             last_name: None,
+            go: go::Tables::new(&params.areas),
             references: Vec::new(),
             predicted: 0,
             told: 0,
@@ -197,6 +204,17 @@ impl Executable {
                 Content::Near => list.extend(
                     Stretch::places(from, to, 4).filter_map(|place| stretch.near(place, self.code)),
                 ),
+                Content::FunctionNames | Content::FunctionValues => {}
+                Content::Functions => {
+                    if let Some(tables) = &self.go {
+                        stretch.functions(area, (from, to), (tables, &self.map), &mut list);
+                    }
+                }
+                Content::FunctionRecords => {
+                    if let Some(tables) = &self.go {
+                        stretch.records((from, to), (tables, &self.map), &mut list);
+                    }
+                }
                 Content::Frames => stretch.frames(area, (from, to), self.code, &mut list),
                 Content::FromStart => {
                     let (start, change) = self.start(area);
@@ -281,8 +299,8 @@ impl Executable {
             let change = i64::from(change) as u64;
             let target = reference.target.wrapping_add(change).wrapping_sub(reference.change);
             if reference.kind == Kind::Name {
-                let is_second = self.params.version == Version::Second;
-                self.last_name = is_second.then_some((reference.target, target));
+                let is_later = self.params.version != Version::First;
+                self.last_name = is_later.then_some((reference.target, target));
                 continue;
             }
             let pair = self.base.relative(reference.target).zip(self.target.relative(target));
@@ -330,6 +348,10 @@ impl Executable {
 
     /// Where a target is now.
     fn moved(&self, target: u64, kind: Kind) -> (u64, Known) {
+        if kind == Kind::Offset {
+            let (place, known) = self.map.find(target as u32);
+            return (u64::from(place), if known { Known::Mapped } else { Known::Near });
+        }
         if kind == Kind::Name {
             if let Some((base, last)) = self.last_name
                 && target.checked_sub(base).is_some_and(|distance| distance < NAMES)
@@ -359,7 +381,7 @@ impl Executable {
     }
 
     fn new_code(&self) -> NewCode<'_> {
-        NewCode { space: &self.target, areas: &self.params.new_code }
+        NewCode { space: &self.target, areas: &self.params.new }
     }
 }
 

@@ -30,8 +30,9 @@ pub(crate) struct Params {
     pub(crate) lowest: u64,
     /// Areas of the base's file that are not mere bytes, ascending, without overlap.
     pub(crate) areas: Vec<Area>,
-    /// Code of the target's file, offsets and lengths, ascending, without overlap; of the second version.
-    pub(crate) new_code: Vec<(u64, u64)>,
+    /// Areas of the target's file in which literals are turned, ascending, without overlap; of the second version
+    /// code alone.
+    pub(crate) new: Vec<Area>,
     /// Which version of the model it is.
     pub(crate) version: Version,
 }
@@ -43,6 +44,8 @@ pub(crate) enum Version {
     First,
     /// New code too.
     Second,
+    /// New tables too.
+    Third,
 }
 
 impl Version {
@@ -51,6 +54,7 @@ impl Version {
         match id {
             model::X86_64 => Some(Self::First),
             model::X86_64_CODE => Some(Self::Second),
+            model::X86_64_TABLES => Some(Self::Third),
             _ => None,
         }
     }
@@ -91,6 +95,14 @@ pub(crate) enum Content {
     Symbols = 5,
     /// Descriptions of frames; in the second version.
     Frames = 6,
+    /// Names of functions of a Go program; this and the following in the third version.
+    FunctionNames = 7,
+    /// What a Go program knows of places of its code.
+    FunctionValues = 8,
+    /// Functions of a Go program, each with its record.
+    Functions = 9,
+    /// The records.
+    FunctionRecords = 10,
 }
 
 impl Content {
@@ -101,7 +113,11 @@ impl Content {
             3 => Self::Near,
             4 => Self::FromStart,
             5 => Self::Symbols,
-            6 if version == Version::Second => Self::Frames,
+            6 if version != Version::First => Self::Frames,
+            7 if version == Version::Third => Self::FunctionNames,
+            8 if version == Version::Third => Self::FunctionValues,
+            9 if version == Version::Third => Self::Functions,
+            10 if version == Version::Third => Self::FunctionRecords,
             _ => return None,
         })
     }
@@ -131,37 +147,16 @@ impl Params {
         let base = reader.segments()?;
         let target = reader.segments()?;
         let lowest = reader.integer(SPACE - 1)?;
-        let mut areas = Vec::new();
-        let mut end = 0;
-        for _ in 0..reader.integer(AREAS)? {
-            let area = Area {
-                offset: end + reader.integer(SPACE - 1 - end)?,
-                len: reader.integer(SPACE - 1)?,
-                content: Content::from_number(reader.integer(255)?, version).ok_or_else(wrong)?,
-            };
-            end = area.offset + area.len;
-            if end > len || area.len == 0 {
-                return Err(wrong());
-            }
-            areas.push(area);
-        }
-        let mut new_code = Vec::new();
-        if version == Version::Second {
-            let mut end = 0;
-            for _ in 0..reader.integer(AREAS)? {
-                let offset = end + reader.integer(SPACE - 1 - end)?;
-                let len = reader.integer(SPACE - 1)?;
-                end = offset + len;
-                if end > target_len || len == 0 {
-                    return Err(wrong());
-                }
-                new_code.push((offset, len));
-            }
-        }
+        let areas = reader.areas(len, Some(version))?;
+        let new = match version {
+            Version::First => Vec::new(),
+            Version::Second => reader.areas(target_len, None)?,
+            Version::Third => reader.areas(target_len, Some(version))?,
+        };
         if reader.at != bytes.len() {
             return Err(wrong());
         }
-        Ok(Self { source, offset, len, target_len, base, target, lowest, areas, new_code, version })
+        Ok(Self { source, offset, len, target_len, base, target, lowest, areas, new, version })
     }
 }
 
@@ -178,6 +173,28 @@ impl Reader<'_> {
             byte
         };
         varint::take(byte)?.filter(|&value| value <= most).ok_or_else(wrong)
+    }
+
+    /// Areas of a file of so many bytes, with contents of a version; without one they are all code.
+    fn areas(&mut self, file: u64, version: Option<Version>) -> Result<Vec<Area>, Failure> {
+        let mut areas = Vec::new();
+        let mut end = 0;
+        for _ in 0..self.integer(AREAS)? {
+            let offset = end + self.integer(SPACE - 1 - end)?;
+            let len = self.integer(SPACE - 1)?;
+            let content = match version {
+                Some(version) => {
+                    Content::from_number(self.integer(255)?, version).ok_or_else(wrong)?
+                }
+                None => Content::Code,
+            };
+            end = offset + len;
+            if end > file || len == 0 {
+                return Err(wrong());
+            }
+            areas.push(Area { offset, len, content });
+        }
+        Ok(areas)
     }
 
     fn segments(&mut self) -> Result<Vec<Segment>, Failure> {
@@ -198,6 +215,21 @@ impl Reader<'_> {
         }
         Ok(segments)
     }
+}
+
+#[cfg(feature = "encode")]
+fn put_areas(out: &mut Vec<u8>, areas: &[Area], has_contents: bool) -> Option<()> {
+    varint::put(out, areas.len() as u64);
+    let mut end = 0;
+    for Area { offset, len, content } in areas {
+        varint::put(out, offset.checked_sub(end)?);
+        varint::put(out, *len);
+        if has_contents {
+            varint::put(out, *content as u64);
+        }
+        end = offset.checked_add(*len)?;
+    }
+    Some(())
 }
 
 fn wrong() -> Failure {
@@ -227,22 +259,9 @@ impl Params {
             }
         }
         varint::put(&mut out, self.lowest);
-        varint::put(&mut out, self.areas.len() as u64);
-        let mut end = 0;
-        for Area { offset, len, content } in &self.areas {
-            varint::put(&mut out, offset.checked_sub(end)?);
-            varint::put(&mut out, *len);
-            varint::put(&mut out, *content as u64);
-            end = offset.checked_add(*len)?;
-        }
-        if self.version == Version::Second {
-            varint::put(&mut out, self.new_code.len() as u64);
-            let mut end = 0;
-            for (offset, len) in &self.new_code {
-                varint::put(&mut out, offset.checked_sub(end)?);
-                varint::put(&mut out, *len);
-                end = offset.checked_add(*len)?;
-            }
+        put_areas(&mut out, &self.areas, true)?;
+        if self.version != Version::First {
+            put_areas(&mut out, &self.new, self.version == Version::Third)?;
         }
         Self::parse(&out, self.version).is_ok().then_some(out)
     }
@@ -254,9 +273,12 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn area(offset: u64, len: u64, content: Content) -> Area {
+        Area { offset, len, content }
+    }
+
     fn params() -> Params {
         let segment = |offset, len, address, extra| Segment { offset, len, address, extra };
-        let area = |offset, len, content| Area { offset, len, content };
         Params {
             source: Source::Kept(3),
             offset: 1 << 40,
@@ -266,7 +288,7 @@ mod tests {
             target: vec![segment(0, 8192, 0x40_0000, 0)],
             lowest: 100,
             areas: vec![area(64, 4000, Content::Code), area(4096, 100, Content::Pointers)],
-            new_code: Vec::new(),
+            new: Vec::new(),
             version: Version::First,
         }
     }
@@ -290,7 +312,12 @@ mod tests {
 
     #[test]
     fn the_second_version_says_where_new_code_is() {
-        let with = |new_code| Params { version: Version::Second, new_code, ..params() };
+        let code = |&(offset, len): &(u64, u64)| area(offset, len, Content::Code);
+        let with = |new: Vec<(u64, u64)>| Params {
+            version: Version::Second,
+            new: new.iter().map(code).collect(),
+            ..params()
+        };
         let good = with(vec![(5, 10), (15, 8985)]);
         let bytes = good.to_bytes().unwrap();
         assert_eq!(Params::parse(&bytes, Version::Second).unwrap(), good);
@@ -318,7 +345,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_read_or_refused(bytes: Vec<u8>) {
-            for version in [Version::First, Version::Second] {
+            for version in [Version::First, Version::Second, Version::Third] {
                 if let Ok(params) = Params::parse(&bytes, version) {
                     prop_assert_eq!(params.to_bytes(), Some(bytes.clone()));
                 }

@@ -20,7 +20,7 @@ fn symbols(version: Version) -> Executable {
             target: vec![segment],
             lowest: 500,
             areas: vec![area],
-            new_code: Vec::new(),
+            new: Vec::new(),
             version,
         },
         std::iter::empty(),

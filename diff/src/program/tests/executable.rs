@@ -13,6 +13,7 @@ use crate::program::*;
 
 const FIRST_PAYLOAD: &str = "executable-3.payload";
 const SECOND_PAYLOAD: &str = "code-4.payload";
+const THIRD_PAYLOAD: &str = "tables-5.payload";
 /// What they rebuild over `file(0)`, 20 bytes in.
 const SECOND_LAYER: &str = "83bf9dc1dec77c391224484ee759cffd942e02e85251bf33be496896c3245041";
 const LAYER: &str = "9364a92a711e078bf36aed37deda4748aed3ad626885dfa4fc220795d41b753c";
@@ -88,7 +89,7 @@ fn params(source: Source, inserted: u64) -> Params {
             area(FROM_START, SYMBOLS, Content::FromStart),
             area(SYMBOLS, NAMES, Content::Symbols),
         ],
-        new_code: Vec::new(),
+        new: Vec::new(),
         version: Version::First,
     }
 }
@@ -127,8 +128,9 @@ fn sample_of(
     let source = writer.base(0).unwrap();
     let split = AT * 12;
     let mut params = Params { version, ..params(source, inserted) };
-    if version == Version::Second {
-        params.new_code = vec![(0, POINTERS + inserted)];
+    if version != Version::First {
+        let (len, content) = (POINTERS + inserted, Content::Code);
+        params.new = vec![Area { offset: 0, len, content }];
         target[split as usize..(split + inserted) as usize].copy_from_slice(&new_code());
     }
     let interval =
@@ -138,10 +140,14 @@ fn sample_of(
     let mut executable = Executable::new(params.clone(), intervals.into_iter());
     change(&mut params);
     let bytes = params.to_bytes().unwrap();
-    let id = if version == Version::First { model::X86_64 } else { model::X86_64_CODE };
+    let id = match version {
+        Version::First => model::X86_64,
+        Version::Second => model::X86_64_CODE,
+        Version::Third => model::X86_64_TABLES,
+    };
     let place = writer.begin_model(id, 100, bytes).unwrap().unwrap();
     for (number, Interval { base: from, target: to, len }) in intervals.into_iter().enumerate() {
-        if number == 1 && version == Version::Second {
+        if number == 1 && version != Version::First {
             if has_dictionary {
                 let mut moved = base[..6000].to_vec();
                 executable.dictionary(0, &mut moved, &mut read(&base)).unwrap();
@@ -195,7 +201,9 @@ fn what_moved_is_predicted() {
 
 #[test]
 fn a_payload_with_the_model_is_decoded_for_ever() {
-    for (name, layer) in [(FIRST_PAYLOAD, LAYER), (SECOND_PAYLOAD, SECOND_LAYER)] {
+    for (name, layer) in
+        [(FIRST_PAYLOAD, LAYER), (SECOND_PAYLOAD, SECOND_LAYER), (THIRD_PAYLOAD, SECOND_LAYER)]
+    {
         let made = decode(&committed(name), &[[vec![7; 20], file(0)].concat()]).unwrap();
         assert_eq!(DiffId::of(&made).hex(), layer, "{name}");
     }
@@ -203,7 +211,11 @@ fn a_payload_with_the_model_is_decoded_for_ever() {
 
 #[test]
 fn this_build_writes_the_same_model() {
-    for (name, version) in [(FIRST_PAYLOAD, Version::First), (SECOND_PAYLOAD, Version::Second)] {
+    for (name, version) in [
+        (FIRST_PAYLOAD, Version::First),
+        (SECOND_PAYLOAD, Version::Second),
+        (THIRD_PAYLOAD, Version::Third),
+    ] {
         let made = sample_of(version, true, |_| ()).1;
         let place = std::env::temp_dir().join(name);
         if made != committed(name) {
@@ -227,8 +239,7 @@ fn new_code_is_found_by_what_it_means() {
 
 #[test]
 fn new_code_is_turned_where_it_is_code_alone() {
-    let (bases, payload, layer) =
-        sample_of(Version::Second, true, |params| params.new_code.clear());
+    let (bases, payload, layer) = sample_of(Version::Second, true, |params| params.new.clear());
     assert_ne!(decode(&payload, &bases).unwrap(), layer);
 }
 
@@ -282,7 +293,7 @@ fn parameters_that_lie_give_other_bytes_or_an_error() {
 
 #[test]
 fn every_cut_and_flipped_byte_is_survived() {
-    for version in [Version::First, Version::Second] {
+    for version in [Version::First, Version::Second, Version::Third] {
         let (bases, payload, _) = sample_of(version, true, |_| ());
         assert!(run(&payload, &bases));
         for len in (0..payload.len()).step_by(7) {

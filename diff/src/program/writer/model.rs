@@ -3,7 +3,10 @@
 use dd_inspect::failure::Failure;
 
 use super::super::hooks::Sources;
-use super::super::ids::{Registry, model::X86_64_CODE};
+use super::super::ids::{
+    Registry,
+    model::{X86_64_CODE, X86_64_TABLES},
+};
 use super::super::limits::{PARAMS_LEN, UNIT_MODELS, UNIT_OPS};
 use super::super::meter;
 use super::super::op::Op;
@@ -30,7 +33,8 @@ impl OpenUnit {
 
     /// Whether new code is turned by the model.
     pub(super) fn turns_code(&self) -> bool {
-        self.in_model && self.models.last().is_some_and(|(id, _)| *id == X86_64_CODE)
+        self.in_model
+            && self.models.last().is_some_and(|(id, _)| matches!(*id, X86_64_CODE | X86_64_TABLES))
     }
 
     /// Counts an op in its run, or ends the run.
