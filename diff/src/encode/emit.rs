@@ -59,6 +59,8 @@ pub(super) struct Placed<'a> {
     real: usize,
     /// The base layer at each place.
     used: Vec<usize>,
+    /// Of what stands several times, the base layer that has it and the kept object.
+    repeats: Option<(u32, Source)>,
 }
 
 impl Placed<'_> {
@@ -100,15 +102,15 @@ pub(crate) struct Emitter<'a> {
 }
 
 impl<'a> Emitter<'a> {
+    /// Of the bases the first `real` are base layers, then come the kept objects that are made first.
     pub(crate) fn new(
         writer: PayloadWriter<Bases<'a>>,
         target: &'a Layer,
         bases: &'a [Layer],
-        kept: &[Kept],
+        real: usize,
         catalog: &'a Catalog<'a>,
     ) -> Self {
-        let real = bases.len() - kept.len();
-        let sources = Placed { bases, real, used: Vec::new() };
+        let sources = Placed { bases, real, used: Vec::new(), repeats: None };
         let (headers, kept) = (HeaderEncoder::default(), Vec::new());
         Self { writer, target, catalog, sources, headers, group: None, kept, entries: None }
     }
@@ -171,9 +173,13 @@ impl<'a> Emitter<'a> {
             }
             Piece::Hash(hash) => self.writer.enter_hash(*hash)?,
             Piece::Leave => self.writer.leave()?,
-            Piece::BeginKept { size } => {
-                self.kept.push(self.writer.begin_kept(*size)?);
-                self.entries = Some(EntryEncoder::default());
+            Piece::BeginKept { size, layer } => {
+                let kept = self.writer.begin_kept(*size)?;
+                self.kept.push(kept);
+                match *layer {
+                    Some(layer) => self.sources.repeats = Some((layer, kept)),
+                    None => self.entries = Some(EntryEncoder::default()),
+                }
             }
             Piece::EndKept => {
                 self.writer.end_kept()?;
@@ -229,6 +235,9 @@ impl<'a> Emitter<'a> {
     }
 
     fn source(&mut self, layer: u32) -> anyhow::Result<Source> {
+        if let Some((_, kept)) = self.sources.repeats.filter(|(place, _)| *place == layer) {
+            return Ok(kept);
+        }
         if let Some(kept) = (layer as usize).checked_sub(self.sources.real) {
             return Ok(Source::Kept(kept as u32));
         }

@@ -22,7 +22,7 @@ pub struct Made {
 /// By which means content came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Means {
-    /// Content as it is in the base, under another header.
+    /// Content as it is in the base, or elsewhere in the target, under another header.
     Copy,
     /// Content of the base with differences.
     Edit,
@@ -38,6 +38,8 @@ pub(crate) struct Log {
     made: Vec<Made>,
     /// Files that are entries; those behind are members of opened ones.
     entries: usize,
+    /// The entries that members are in which are made first.
+    owners: HashMap<u32, u32>,
     /// How contents came that were made before their headers.
     before: HashMap<u32, Means>,
     /// To whom the last piece belonged.
@@ -45,9 +47,9 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// A log of a layer with so many entries.
-    pub(crate) fn new(entries: usize) -> Self {
-        Self { made: Vec::new(), entries, before: HashMap::new(), owner: None }
+    /// A log of a layer with so many entries; `owners` are those of members that are made first.
+    pub(crate) fn new(entries: usize, owners: HashMap<u32, u32>) -> Self {
+        Self { made: Vec::new(), entries, owners, before: HashMap::new(), owner: None }
     }
 
     /// A piece is about to be written; says to whom it belongs.
@@ -60,6 +62,9 @@ impl Log {
                 Some(file)
             }
             Piece::Content { file, .. } if (file as usize) < self.entries => Some(file),
+            Piece::Content { file, .. } if self.owners.contains_key(&file) => {
+                self.owners.get(&file).copied()
+            }
             // Parts of the last entry, which was opened.
             Piece::Content { .. } | Piece::Frame { .. } | Piece::Enter { .. } => {
                 self.made.last().and_then(|last| Owner::try_from(last.file).ok())
@@ -76,7 +81,7 @@ impl Log {
         match *piece {
             Piece::Content { file, from } if (file as usize) < self.entries => {
                 let means = match from {
-                    From::Twin(_) => Means::Copy,
+                    From::Twin(_) => self.before.get(&file).copied().unwrap_or(Means::Copy),
                     _ if covered => Means::Edit,
                     _ => Means::Literal,
                 };
@@ -86,7 +91,15 @@ impl Log {
                 }
             }
             Piece::Content { .. } | Piece::Frame { .. } => {
-                last.into_iter().for_each(|last| last.means = Means::Edit);
+                let has_like =
+                    covered || matches!(piece, Piece::Content { from: From::Twin(_), .. });
+                if let Some(last) = last {
+                    last.means = match last.means {
+                        _ if has_like => Means::Edit,
+                        Means::Copy => Means::Literal,
+                        means => means,
+                    };
+                }
             }
             _ => {}
         }
@@ -110,8 +123,12 @@ mod tests {
     fn pieces_belong_to_their_files() {
         let place = Place { layer: 1, file: 2 };
         let header = |file, whole| Piece::Header { file, zeros: 0, model: Some(place), whole };
-        let mut log = Log::new(9);
+        let mut log = Log::new(9, HashMap::from([(12, 5)]));
         let pieces = [
+            (Piece::BeginKept { size: 9, layer: Some(1) }, None),
+            (Piece::Content { file: 6, from: From::Nowhere }, Some(6)),
+            (Piece::Content { file: 12, from: From::Nowhere }, Some(5)),
+            (Piece::EndKept, None),
             (Piece::Zeros { len: 1 }, None),
             (Piece::Leave, None),
             (header(3, false), Some(3)),
@@ -121,6 +138,8 @@ mod tests {
             (header(5, false), Some(5)),
             (Piece::Leave, Some(5)),
             (Piece::Content { file: 77, from: From::Twin(place) }, Some(5)),
+            (header(6, false), Some(6)),
+            (Piece::Content { file: 6, from: From::Twin(place) }, Some(6)),
         ];
         for (piece, owner) in pieces {
             assert_eq!(log.begin(&piece), owner, "{piece:?}");
@@ -128,7 +147,8 @@ mod tests {
         }
         let made = log.finish(&BTreeMap::from([(3, 30), (4, 40)]));
         let found: Vec<_> = made.iter().map(|made| (made.file, made.means, made.cost)).collect();
-        assert_eq!(found, [(3, Means::Literal, 30), (5, Means::Edit, 0)]);
+        use Means::{Edit, Literal};
+        assert_eq!(found, [(3, Literal, 30), (5, Edit, 0), (6, Literal, 0)]);
         assert_eq!(made[0].from, Some((1, 2)));
     }
 }

@@ -15,6 +15,7 @@ mod opened;
 mod options;
 mod plan;
 mod quotes;
+mod repeats;
 mod similar;
 
 use std::io::Write;
@@ -34,6 +35,7 @@ use emit::{Bases, Emitter};
 use made::Log;
 use opened::Opened;
 use plan::{From, Piece};
+use repeats::Repeats;
 use similar::{Found, Search};
 
 /// A payload that was written.
@@ -65,9 +67,15 @@ pub fn encode(
         false => Alike::new(),
     };
     let opened = open(target, bases, &alike, options, spool_dir).with_context(reading)?;
-    let (real, target, bases) = (bases, &opened.target, &opened.bases[..]);
-    let catalog = Catalog::new(bases).with(&alike);
-    let pieces = plan::pieces(&opened, &catalog).with_context(reading)?;
+    let (real, target) = (bases, &opened.target);
+    let repeats = Repeats::find(&opened, spool_dir).with_context(reading)?;
+    let repeated = repeats.iter().map(|repeats| repeats.layer.clone());
+    let bases: Vec<Layer> = opened.bases.iter().cloned().chain(repeated).collect();
+    let bases = &bases[..];
+    let catalog =
+        if repeats.is_some() { Catalog::with_repeats(bases) } else { Catalog::new(bases) };
+    let catalog = catalog.with(&alike);
+    let pieces = plan::pieces(&opened, repeats.as_ref(), &catalog).with_context(reading)?;
     let searched = if options.search { pieces.len() } else { 0 };
     let searches: Vec<(usize, Search)> = (0..searched)
         .filter_map(|number| Some((number, search_for(target, &catalog, &pieces[number])?)))
@@ -96,9 +104,10 @@ pub fn encode(
     };
     let lens = real.iter().map(|base| (base.diff_id, base.bytes.size())).collect();
     let writer = PayloadWriter::new(writer_options, lens, Bases(bases));
-    let mut emitter = Emitter::new(writer, target, bases, &opened.kept, &catalog);
+    let mut emitter = Emitter::new(writer, target, bases, real.len(), &catalog);
     emitter.keep(&opened.kept).with_context(reading)?;
-    let mut log = Log::new(opened.entries);
+    let mut log =
+        Log::new(opened.entries, opened.owners(repeats.as_ref().map_or(&[], |r| &r.firsts)));
     for (number, piece) in pieces.iter().enumerate() {
         if let Some(group) = groups.next_if(|group| group.first == number) {
             emitter.group(group).with_context(reading)?;

@@ -245,3 +245,44 @@ proptest! {
         round_trip(&target, &[base], &Options::default());
     }
 }
+
+#[test]
+fn what_stands_twice_is_made_once() {
+    let (old, shared) = (noise(1, 40_000), noise(2, 30_000));
+    let mut new = old.clone();
+    (0..40).for_each(|at| new[at * 1000] ^= 0x55);
+    let base = layer(tar(&[("a", &old, 1), ("d", b"other", 1)]));
+    let files = |both: &[(&'static str, &[u8], u64)]| layer(tar(both));
+    let once = files(&[("a", &new, 2), ("n", &shared, 2)]);
+    let twice = files(&[
+        ("a", &new, 2),
+        ("b", &new, 2),
+        ("n", &shared, 2),
+        ("m", &shared, 2),
+        ("d", b"other", 1),
+    ]);
+    let bases = std::slice::from_ref(&base);
+    let (one, _) = round_trip(&once, bases, &Options::default());
+    let (two, encoded) = round_trip(&twice, bases, &Options::default());
+    assert!(two < one + 200, "{two} {one}");
+    assert_eq!(encoded.summary.head.kept.len(), 1);
+    assert_eq!(encoded.summary.head.kept[0].size, 70_000);
+    use Means::{Copy, Edit, Literal};
+    let made: Vec<_> = encoded.made.iter().map(|made| (made.file, made.means)).collect();
+    assert_eq!(made, [(0, Edit), (1, Copy), (2, Literal), (3, Copy)]);
+    assert!(encoded.made[0].cost > 40 && encoded.made[1].cost < 40, "{:?}", encoded.made);
+    assert!(encoded.made[2].cost > 30_000 && encoded.made[3].cost < 40, "{:?}", encoded.made);
+}
+
+#[test]
+fn what_a_base_has_or_is_short_is_not_kept() {
+    let shared = noise(2, 3000);
+    let base = layer(tar(&[("x", &shared, 1)]));
+    let short = noise(3, 200);
+    let target =
+        layer(tar(&[("a", &shared, 2), ("b", &shared, 2), ("c", &short, 2), ("d", &short, 2)]));
+    let (_, encoded) = round_trip(&target, std::slice::from_ref(&base), &Options::default());
+    assert!(encoded.summary.head.kept.is_empty());
+    let (len, encoded) = round_trip(&target, &[], &Options::default());
+    assert!(len < 3500 && encoded.summary.head.kept.len() == 1, "{len}");
+}

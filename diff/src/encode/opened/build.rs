@@ -79,20 +79,25 @@ impl<'a> Builder<'a> {
         self.entries.push(file);
     }
 
-    /// The next entry, opened; `base` is the file that it was.
-    pub(super) fn opened(&mut self, file: &File, base: Place, tree: Tree) -> io::Result<()> {
+    /// The next entry, opened; `base` is the file that it was, if it was opened beside one.
+    pub(super) fn opened(
+        &mut self,
+        file: &File,
+        base: Option<Place>,
+        tree: Tree,
+    ) -> io::Result<()> {
         self.until(file.content_offset);
         let mut entry = file.clone();
         entry.content_offset = self.segments.len();
         entry.header_offset = entry.content_offset - (file.content_offset - file.header_offset);
-        let other = &self.bases[base.layer as usize].files[base.file as usize];
+        let other = base.map(|base| &self.bases[base.layer as usize].files[base.file as usize]);
         let at = At {
             target: From::Layer(file.content_offset),
-            layer: base.layer,
-            base: other.content_offset,
+            layer: base.map_or(0, |base| base.layer),
+            base: other.map_or(0, |other| other.content_offset),
         };
         let mut steps = Vec::new();
-        let mut path = other.name().to_vec();
+        let mut path = other.unwrap_or(file).name().to_vec();
         self.tree(tree, at, &mut path, &mut steps)?;
         entry.size = self.segments.len() - entry.content_offset;
         entry.digest = None;
@@ -154,23 +159,21 @@ impl<'a> Builder<'a> {
         if let Some(coder) = coder {
             steps.push(Step::Enter { coder, encoded_len: coded_len });
         }
-        let path_len = path.len();
-        path.extend_from_slice(b"!/");
+        let outside = path.clone();
         let base = match base {
             Some(base) => Some(self.base(base, at, path)?),
             None => None,
         };
+        inside(path, &name);
         let spooled = From::Spool(self.spool.push(&plain)?);
         match (inner, base) {
             (Some(inner), Some((_, layer, start))) => {
                 let at = At { target: spooled, layer, base: start };
-                path.extend_from_slice(&name);
                 self.tree(inner, at, path, steps)?;
             }
             (_, base) => {
                 let size = plain.len() as u64;
                 let offset = self.segments.push(spooled, size);
-                path.extend_from_slice(&name);
                 let file = member_file(path, offset, size, digest);
                 if size > 0 {
                     steps.push(Step::Member(self.members.len() as u32));
@@ -178,7 +181,7 @@ impl<'a> Builder<'a> {
                 }
             }
         }
-        path.truncate(path_len);
+        *path = outside;
         if compressed {
             steps.push(Step::Leave);
         }
@@ -188,7 +191,8 @@ impl<'a> Builder<'a> {
     /// Notes a member of a base; returns its place, and the layer and offset of its content.
     fn base(&mut self, base: BaseMember, at: At, path: &[u8]) -> io::Result<(BasePlace, u32, u64)> {
         let BaseMember { name, range, plain, digest } = base;
-        let path = [path, &name].concat();
+        let mut path = path.to_vec();
+        inside(&mut path, &name);
         let coded = Range {
             layer: at.layer,
             offset: at.base + range.start,
@@ -252,6 +256,14 @@ impl<'a> Builder<'a> {
             relatives: places.into_iter().map(|base| base.map(place)).collect(),
             kept,
         }
+    }
+}
+
+/// The path of a member, after that of its file: what a gzip file holds is called as it was before.
+fn inside(path: &mut Vec<u8>, name: &[u8]) {
+    match path.strip_suffix(b".gz") {
+        Some(stem) if name.is_empty() => path.truncate(stem.len()),
+        _ => path.extend_from_slice(&[b"!/", name].concat()),
     }
 }
 

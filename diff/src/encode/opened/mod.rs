@@ -12,13 +12,13 @@ mod gzip;
 mod prove;
 #[cfg(test)]
 pub(in crate::encode) mod samples;
-mod splice;
+pub(super) mod splice;
 #[cfg(test)]
 mod tests;
 mod tree;
 mod zip;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::Path;
 
@@ -91,6 +91,10 @@ const CONTENTS: u64 = 64;
 /// of a reader by these.
 const SHARE: u64 = 4;
 const MORE: u64 = 64 << 20;
+/// Contents that are compressed again may have so many times the bytes of the target, and this much more: the format has 8
+/// times and 2^20.
+const ENTERED: u64 = 6;
+const ENTERED_MORE: u64 = 1 << 19;
 /// Bytes of contents at most: they lie in a reader's scratch file.
 const MAX_HELD: u64 = 2 << 30;
 
@@ -119,7 +123,7 @@ impl Opened {
         memory: u64,
         dir: &Path,
     ) -> io::Result<Self> {
-        let changed = changed(target, catalog);
+        let changed = changed(target, catalog)?;
         if changed.is_empty() {
             return Ok(Self::nothing(target, bases));
         }
@@ -129,13 +133,15 @@ impl Opened {
         let mut changed = changed.into_iter().peekable();
         let mut trees = HashMap::new();
         let mut any = false;
+        let mut entered = target.bytes.size().saturating_mul(ENTERED).saturating_add(ENTERED_MORE);
         for (number, file) in (0..).zip(target.files.iter()) {
             if changed.peek().is_some_and(|&(next, _)| next == number) && builder.held() < most {
                 trees = open_batch(target, catalog, &mut changed, memory)?;
             }
             match trees.remove(&number) {
-                Some((base, tree)) if builder.held() < most => {
+                Some((base, tree)) if builder.held() < most && tree.entered() <= entered => {
                     any = true;
+                    entered -= tree.entered();
                     builder.opened(file, base, tree)?;
                 }
                 _ => builder.entry(file),
@@ -156,17 +162,44 @@ impl Opened {
             }
             Step::Member(number) => {
                 let file = self.entries as u32 + number;
-                Piece::Content { file, from: self.from(file, *number, catalog) }
+                Piece::Content { file, from: self.from(file, catalog) }
             }
             Step::Leave => Piece::Leave,
         };
         Some(self.steps.get(&entry)?.iter().map(piece).collect())
     }
 
-    /// What a member is made from.
-    fn from(&self, file: u32, number: u32, catalog: &Catalog<'_>) -> From {
+    /// The entries that hold these files of the target, as far as they are members.
+    pub(crate) fn owners(&self, files: &[u32]) -> HashMap<u32, u32> {
+        let members: HashSet<u32> =
+            files.iter().filter_map(|file| file.checked_sub(self.entries as u32)).collect();
+        let steps = self
+            .steps
+            .iter()
+            .flat_map(|(&entry, steps)| steps.iter().map(move |step| (entry, step)));
+        let owners = steps.filter_map(|(entry, step)| match step {
+            Step::Member(number) if members.contains(number) => {
+                Some((number + self.entries as u32, entry))
+            }
+            _ => None,
+        });
+        owners.collect()
+    }
+
+    /// What a member is made from, which is the file of this number.
+    fn from(&self, file: u32, catalog: &Catalog<'_>) -> From {
+        let repeat = || catalog.repeat(self.target.files.get(file as usize)?);
+        match self.origin(file, catalog) {
+            From::Twin(twin) => From::Twin(twin),
+            origin => repeat().map_or(origin, From::Twin),
+        }
+    }
+
+    /// What of the bases an entry or a member is made from.
+    pub(crate) fn origin(&self, file: u32, catalog: &Catalog<'_>) -> From {
+        let number = (file as usize).checked_sub(self.entries);
         let Some(file) = self.target.files.get(file as usize) else { return From::Nowhere };
-        let own = self.relatives.get(number as usize).copied().flatten();
+        let own = number.and_then(|number| self.relatives.get(number).copied().flatten());
         let same = |place: &Place| catalog.file(*place).is_some_and(|f| f.digest == file.digest);
         if let Some(own) = own.filter(same) {
             return From::Twin(own);
@@ -191,38 +224,48 @@ pub(crate) fn bound(covers: &mut Vec<Cover>) {
     covers.sort_by_key(|cover| cover.target);
 }
 
-/// The entries that changed and the files that they were.
-fn changed(target: &Layer, catalog: &Catalog<'_>) -> Vec<(u32, Place)> {
-    let changed = (0..).zip(target.files.iter()).filter_map(|(number, file)| {
+/// An entry that is worth opening, and the file of the bases that it was.
+type Changed = (u32, Option<Place>);
+
+/// The archives and compressed files that no base has.
+fn changed(target: &Layer, catalog: &Catalog<'_>) -> io::Result<Vec<Changed>> {
+    let mut changed = Vec::new();
+    for (number, file) in (0..).zip(target.files.iter()) {
         let worth = file.kind == EntryKind::File && file.size >= MIN_FILE;
         if !worth || catalog.twin(file, None).is_some() {
-            return None;
+            continue;
         }
-        let place = catalog.relative(file)?;
-        (catalog.file(place)?.kind == EntryKind::File).then_some((number, place))
-    });
-    changed.collect()
+        if container::sniff(&window(target, file))?.is_some() {
+            let is_file = |place: &Place| {
+                catalog.file(*place).is_some_and(|file| file.kind == EntryKind::File)
+            };
+            changed.push((number, catalog.relative(file).filter(is_file)));
+        }
+    }
+    Ok(changed)
+}
+
+fn window<'a>(layer: &'a Layer, file: &File) -> Window<'a> {
+    Window { bytes: &*layer.bytes, start: file.content_offset, len: file.size }
 }
 
 /// Opened files by the numbers of their entries, and the files that they were.
-type Trees = HashMap<u32, (Place, Tree)>;
+type Trees = HashMap<u32, (Option<Place>, Tree)>;
 
 /// Opens the next files, as many as may be held at the same time.
 fn open_batch(
     target: &Layer,
     catalog: &Catalog<'_>,
-    changed: &mut std::iter::Peekable<impl Iterator<Item = (u32, Place)>>,
+    changed: &mut std::iter::Peekable<impl Iterator<Item = Changed>>,
     memory: u64,
 ) -> io::Result<Trees> {
-    let mut batch: Vec<(u32, Place, &File, &File)> = Vec::new();
+    let mut batch: Vec<(u32, Option<Place>, &File, Option<Window<'_>>)> = Vec::new();
     let mut len = 0;
     while let Some(&(number, place)) = changed.peek() {
-        let (Some(file), Some(base)) = (target.files.get(number as usize), catalog.file(place))
-        else {
-            changed.next();
-            continue;
-        };
-        len += file.size + base.size;
+        let Some(file) = target.files.get(number as usize) else { break };
+        let base =
+            place.and_then(|place| Some(window(catalog.layer(place.layer)?, catalog.file(place)?)));
+        len += file.size + base.map_or(0, |base| base.len);
         if len.saturating_mul(CONTENTS) > memory && !batch.is_empty() {
             break;
         }
@@ -235,11 +278,13 @@ fn open_batch(
         .map(|(number, place, file, base)| {
             let budget = if alone { memory / 2 } else { file.size.saturating_mul(CONTENTS) };
             let budget = budget.min(memory / 2);
-            let own = Window { bytes: &*target.bytes, start: file.content_offset, len: file.size };
-            let layer = catalog.layer(place.layer).ok_or(io::ErrorKind::NotFound)?;
-            let bytes = &*layer.bytes;
-            let other = Window { bytes, start: base.content_offset, len: base.size };
-            let tree = tree::open(&own, &other, 0, budget)?;
+            let own = window(target, file);
+            let alike = match &base {
+                Some(base) => container::sniff(base)? == container::sniff(&own)?,
+                None => false,
+            };
+            let (base, place) = (base.as_ref().filter(|_| alike), place.filter(|_| alike));
+            let tree = tree::open(&own, base, 0, budget)?;
             Ok(tree.map(|tree| (number, (place, tree))))
         })
         .filter_map(Result::transpose)

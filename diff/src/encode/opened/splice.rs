@@ -10,7 +10,7 @@ use dd_inspect::range::ReadAt;
 
 /// Contents, one after the other, in a file without a name.
 #[derive(Debug)]
-pub(super) struct Spool {
+pub(in crate::encode) struct Spool {
     file: File,
     len: u64,
 }
@@ -20,12 +20,12 @@ impl Spool {
     ///
     /// # Errors
     /// There can be no file in `dir`.
-    pub(super) fn new(dir: &Path) -> io::Result<Self> {
+    pub(in crate::encode) fn new(dir: &Path) -> io::Result<Self> {
         Ok(Self { file: tempfile::tempfile_in(dir)?, len: 0 })
     }
 
     /// Appends bytes; returns where they begin.
-    pub(super) fn push(&mut self, bytes: &[u8]) -> io::Result<u64> {
+    pub(in crate::encode) fn push(&mut self, bytes: &[u8]) -> io::Result<u64> {
         let start = self.len;
         self.file.write_all(bytes)?;
         self.len += bytes.len() as u64;
@@ -33,7 +33,7 @@ impl Spool {
     }
 
     /// Bytes in it.
-    pub(super) fn len(&self) -> u64 {
+    pub(in crate::encode) fn len(&self) -> u64 {
         self.len
     }
 }
@@ -50,7 +50,7 @@ impl ReadAt for Spool {
 
 /// Where the bytes of a segment are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum From {
+pub(in crate::encode) enum From {
     /// In the layer itself.
     Layer(u64),
     /// In the spool.
@@ -68,7 +68,7 @@ impl From {
 
 /// Segments under construction.
 #[derive(Debug, Default)]
-pub(super) struct Segments {
+pub(in crate::encode) struct Segments {
     /// Where each begins, and where its bytes are.
     list: Vec<(u64, From)>,
     len: u64,
@@ -76,7 +76,7 @@ pub(super) struct Segments {
 
 impl Segments {
     /// Appends a segment; returns where it begins.
-    pub(super) fn push(&mut self, from: From, len: u64) -> u64 {
+    pub(in crate::encode) fn push(&mut self, from: From, len: u64) -> u64 {
         let start = self.len;
         let follows = self.list.last().is_some_and(|last| last.1.plus(start - last.0) == from);
         if len > 0 && !follows {
@@ -87,20 +87,20 @@ impl Segments {
     }
 
     /// Bytes so far.
-    pub(super) fn len(&self) -> u64 {
+    pub(in crate::encode) fn len(&self) -> u64 {
         self.len
     }
 }
 
 /// Segments that can be read like a layer.
-pub(super) struct Spliced {
+pub(in crate::encode) struct Spliced {
     segments: Segments,
     layer: Arc<dyn ReadAt>,
     spool: Spool,
 }
 
 impl Spliced {
-    pub(super) fn new(segments: Segments, layer: Arc<dyn ReadAt>, spool: Spool) -> Self {
+    pub(in crate::encode) fn new(segments: Segments, layer: Arc<dyn ReadAt>, spool: Spool) -> Self {
         Self { segments, layer, spool }
     }
 }

@@ -88,6 +88,71 @@ fn files_of_gnu_gzip_and_go_are_opened() {
 }
 
 #[test]
+fn members_that_stand_twice_are_made_once() {
+    let (a, b) = (text(1, 80_000), text(2, 40_000));
+    let new = changed(&a);
+    let base = layer(tar(&[("one/c.gz", &gzip(&a), 1), ("two/c.gz", &gzip(&a), 1)]));
+    let more = zip(&[("c", &new, Stored::No), ("b", &b, Stored::No)]);
+    let target = layer(tar(&[
+        ("one/c.gz", &gzip(&new), 2),
+        ("two/c.gz", &gzip(&new), 2),
+        ("x.zip", &more, 2),
+    ]));
+    let (len, encoded) = round_trip(&target, std::slice::from_ref(&base), &Options::default());
+    assert!(len < 600 + more.len() as u64, "{len}");
+    let sizes: Vec<u64> = encoded.summary.head.kept.iter().map(|kept| kept.size).collect();
+    assert_eq!(sizes[1], new.len() as u64);
+    assert!(encoded.made[0].cost > encoded.made[1].cost, "{:?}", encoded.made);
+}
+
+#[test]
+fn new_files_are_opened_where_it_pays() {
+    let (a, b) = (text(1, 60_000), noise(2, 9_000));
+    let only = |files: &[(&str, &[u8], u64)]| {
+        let (target, base) = (layer(tar(files)), layer(tar(&[("other", b"x", 1)])));
+        let opened = round_trip(&target, std::slice::from_ref(&base), &Options::default());
+        let closed = Options { search: false, ..Options::default() };
+        (opened.0, round_trip(&target, &[base], &closed).0, opened.1)
+    };
+    let (opened, closed, encoded) = only(&[("n.gz", &gzip(&a), 1)]);
+    assert!(opened < closed * 97 / 100, "{opened} {closed}");
+    assert_eq!(encoded.made[0].means, Means::Literal);
+    let (opened, closed, _) = only(&[("n.gz", &gzip(&b), 1)]);
+    assert!(opened <= closed + 8, "{opened} {closed}");
+    let archive = zip(&[("a", &a, Stored::No), ("b", &b, Stored::No)]);
+    let (opened, closed, _) = only(&[("n.zip", &archive, 1)]);
+    assert!(opened < closed - 300, "{opened} {closed}");
+}
+
+#[test]
+fn a_compressed_file_may_have_been_none() {
+    let a = text(1, 60_000);
+    let base = layer(tar(&[("doc/x/changelog", &a, 1), ("doc/y/changelog", b"other", 1)]));
+    let target = layer(tar(&[("doc/x/changelog.gz", &gzip(&changed(&a)), 2)]));
+    let (len, encoded) = round_trip(&target, &[base], &Options::default());
+    assert!(len < 500, "{len}");
+    assert_eq!(encoded.made[0].means, Means::Edit);
+}
+
+#[test]
+fn contents_that_are_compressed_again_are_bounded() {
+    let line = |file: u32, n: u32| {
+        format!("line {} of a file {file} that says the same again and again\n", n * 7919 % 10_007)
+    };
+    let files: Vec<(String, Vec<u8>)> = (0..20)
+        .map(|file| {
+            let plain: String = (0..1500).map(|n| line(file, n)).collect();
+            (format!("z{file}.gz"), gzip(plain.as_bytes()))
+        })
+        .collect();
+    let files: Vec<_> = files.iter().map(|(path, file)| (path.as_str(), &file[..], 1)).collect();
+    let all: usize = files.iter().map(|(_, file, _)| file.len()).sum();
+    // Some stay closed, because all contents are more than ten times as long as the layer.
+    let (len, _) = encoded(tar(&files), &[tar(&[("other", b"x", 1)])]);
+    assert!(len < all as u64 * 9 / 10 && len > all as u64 / 10, "{len} of {all}");
+}
+
+#[test]
 fn content_may_be_many_times_as_long() {
     let line = |n: u32| {
         format!("line {} of a file that says the same again and again\n", n * 7919 % 10_007)

@@ -18,6 +18,8 @@ use crate::program::limits::OPENED_RATIO;
 pub(super) const DEPTH: usize = 3;
 /// Shorter members are not worth the ops that open them.
 const MIN_LEN: u64 = 48;
+/// Shorter ones have nothing to gain without a partner.
+const MIN_NEW: u64 = 512;
 /// Covers from this length on stay by themselves: they may be without any difference.
 const SMALL: u64 = 4096;
 /// Framing that changed its length is searched up to this length.
@@ -27,6 +29,21 @@ const MAX_FRAMING: u64 = 64 << 10;
 #[derive(Debug)]
 pub(super) struct Tree {
     pub nodes: Vec<Node>,
+}
+
+impl Tree {
+    /// Bytes of content that are compressed again, in members of members too.
+    pub(super) fn entered(&self) -> u64 {
+        let members = self.nodes.iter().filter_map(|node| match node {
+            Node::Member(member) => Some(member),
+            Node::Frame { .. } => None,
+        });
+        let entered = members.map(|member| {
+            let own = if member.coder.is_some() { member.plain.len() as u64 } else { 0 };
+            own + member.inner.as_ref().map_or(0, Tree::entered)
+        });
+        entered.sum()
+    }
 }
 
 #[derive(Debug)]
@@ -62,24 +79,27 @@ pub(super) struct BaseMember {
     pub digest: Digest,
 }
 
-/// Opens a file; none if nothing in it changed that can be opened. At most `budget` bytes of content
-/// are held.
+/// Opens a file; none if nothing in it changed that can be opened, or if its base is no container of the same kind. At
+/// most `budget` bytes of content are held. Without base what compresses well is opened.
 ///
 /// # Errors
 /// What reading fails with.
 pub(super) fn open(
     target: &Window<'_>,
-    base: &Window<'_>,
+    base: Option<&Window<'_>>,
     depth: usize,
     budget: u64,
 ) -> io::Result<Option<Tree>> {
     let Some(kind) = sniff(target)? else { return Ok(None) };
-    if sniff(base)? != Some(kind) {
-        return Ok(None);
-    }
-    let (Some(own), Some(others)) = (parts(kind, target)?, parts(kind, base)?) else {
-        return Ok(None);
+    let Some(own) = parts(kind, target)? else { return Ok(None) };
+    let others = match base {
+        Some(base) if sniff(base)? != Some(kind) => return Ok(None),
+        Some(base) => parts(kind, base)?,
+        None => Some(Vec::new()),
     };
+    let Some(others) = others else { return Ok(None) };
+    let nothing = Window { bytes: target.bytes, start: 0, len: 0 };
+    let base = base.unwrap_or(&nothing);
     let pairs = Pairs::new(&others);
     let hint = match kind {
         Kind::Gzip => Hint::of_gzip(&target.read(0, target.len.min(10))?),
@@ -182,7 +202,8 @@ impl Opener<'_> {
         {
             return frame(vec![cover(part, other, len)]);
         }
-        if !allowed || len < MIN_LEN {
+        let worth = other.is_some() || pays(part.coding, len);
+        if !allowed || len < MIN_LEN || !worth {
             return frame(Vec::new());
         }
         match self.member(part, other, len)? {
@@ -257,10 +278,18 @@ impl Opener<'_> {
         match &base.plain {
             Some(plain) => {
                 let base = Window { bytes: plain, start: 0, len: plain.len() as u64 };
-                open(&target, &base, self.depth + 1, budget)
+                open(&target, Some(&base), self.depth + 1, budget)
             }
-            None => open(&target, &self.base.part(&base.range), self.depth + 1, budget),
+            None => open(&target, Some(&self.base.part(&base.range)), self.depth + 1, budget),
         }
+    }
+}
+
+/// Whether a member without a partner is shorter when its content travels, by a better coder than its own.
+fn pays(coding: Coding, len: u64) -> bool {
+    match coding {
+        Coding::Deflate(plain_len) => len >= MIN_NEW && plain_len > len + len / 4,
+        _ => false,
     }
 }
 

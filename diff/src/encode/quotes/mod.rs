@@ -117,7 +117,10 @@ impl View<'_> {
 
     /// What changed texts quote of files that changed.
     fn links(&self) -> io::Result<Links> {
-        let texts: io::Result<Vec<(usize, u64, Vec<Candidate>)>> = (0..self.pieces.len())
+        // What stands several times is made first, before what it may quote.
+        let first = self.pieces.iter().position(|piece| matches!(piece, Piece::EndKept));
+        let texts: io::Result<Vec<(usize, u64, Vec<Candidate>)>> = (first.unwrap_or(0)
+            ..self.pieces.len())
             .into_par_iter()
             .filter_map(|piece| self.changed(piece).transpose())
             .collect();

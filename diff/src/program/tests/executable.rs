@@ -306,3 +306,23 @@ fn every_cut_and_flipped_byte_is_survived() {
         }
     }
 }
+
+#[test]
+fn executables_inside_of_encodings_are_in_further_units() {
+    let (file, layer) = (file(0), [vec![7; 20], file(0)].concat());
+    let mut writer = writer(std::slice::from_ref(&layer), 3);
+    let source = writer.base(0).unwrap();
+    for number in 0..40 {
+        let slot = writer.new_slot().unwrap();
+        writer.enter_digest(slot).unwrap();
+        let bytes = params(source, 0).to_bytes().unwrap();
+        let place = writer.begin_model(model::X86_64, 100, bytes).unwrap();
+        let place = place.unwrap_or_else(|| panic!("no model for {number}"));
+        writer.edit_predicted(place, source, 20, &file, &[], &file).unwrap();
+        writer.end_model(20 * WORK_PAGE).unwrap();
+        writer.leave().unwrap();
+    }
+    let (payload, summary) = finish(writer);
+    assert_eq!(summary.head.units, 3);
+    assert_eq!(decode(&payload, &[layer]).unwrap(), file.repeat(40));
+}

@@ -364,6 +364,9 @@ impl<S: Sources + Sync> PayloadWriter<S> {
         if self.unit.depth() == limits::DEPTH {
             return Err(wrong("encodings are nested too deep"));
         }
+        if self.unit.depth() == 0 && !self.unit.has_room_for_models() {
+            self.next_unit()?;
+        }
         if !exact.is_empty() && exact.len() > self.unit.room() {
             self.cut_slice()?;
         }

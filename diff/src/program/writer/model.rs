@@ -26,6 +26,11 @@ pub(super) struct Run {
 }
 
 impl OpenUnit {
+    /// Whether a further model, with many ops, may begin in the unit: inside of an encoding none can end it.
+    pub(super) fn has_room_for_models(&self) -> bool {
+        (self.models.len() as u64) < UNIT_MODELS && self.ops < MODEL_OPS / 2
+    }
+
     /// Whether a run with a model has given bytes.
     pub(super) fn in_run(&self) -> bool {
         self.in_model && self.run.made > 0
@@ -69,10 +74,11 @@ impl<S: Sources + Sync> PayloadWriter<S> {
             return Ok(None);
         }
         let full = self.unit.models.len() as u64 == UNIT_MODELS || self.unit.ops + ops > MODEL_OPS;
-        if full && self.unit.depth() == 0 {
+        if full || self.unit.run.made > 0 {
+            if self.unit.depth() > 0 {
+                return Ok(None);
+            }
             self.next_unit()?;
-        } else if full || self.unit.run.made > 0 {
-            return Ok(None);
         }
         self.ids.insert((Registry::Model as u64, id));
         self.unit.models.push((id, params));
