@@ -19,7 +19,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use rustix::fs::{FlockOperation, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, flock, futimens};
-use tempfile::{NamedTempFile, TempDir};
+use tempfile::{NamedTempFile, TempDir, TempPath};
 
 use crate::digest::{Digest, Hasher};
 use crate::fail;
@@ -126,7 +126,7 @@ impl Store {
         }
         let path = self.object_path(&digest);
         make_private(path.parent().unwrap_or(&self.root))
-            .and_then(|()| fs::rename(file, &path))
+            .and_then(|()| appear(TempPath::try_from_path(file)?, &path))
             .with_context(|| format!("writing into the store {}", self.root.display()))?;
         FileRange::open(&path)
     }
@@ -244,6 +244,17 @@ fn touch(file: &File) {
     let _ = futimens(file, &Timestamps { last_access: now, last_modification: omit });
 }
 
+/// Gives a file its name in the store. One that another pipeline put there meanwhile stays: its records say when
+/// it was written.
+fn appear(file: TempPath, path: &Path) -> io::Result<()> {
+    match file.persist_noclobber(path) {
+        Ok(()) => Ok(()),
+        Err(there) if there.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        // Not every file system can.
+        Err(other) => Ok(other.path.persist(path)?),
+    }
+}
+
 fn make_private(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
@@ -307,8 +318,7 @@ impl ObjectWriter {
         let path = self.store.object_path(&digest);
         let publish = || -> anyhow::Result<()> {
             make_private(path.parent().unwrap_or(&self.store.root))?;
-            self.file.persist(&path)?;
-            Ok(())
+            Ok(appear(self.file.into_temp_path(), &path)?)
         };
         publish()
             .with_context(|| format!("writing into the store {}", self.store.root.display()))?;
@@ -355,6 +365,18 @@ mod tests {
         assert!(writer.commit(Some(digest)).is_err());
         assert!(store.object(&Digest::of(b"abd")).is_none());
         assert_eq!(fs::read_dir(store.path().join("tmp")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn an_object_that_appeared_meanwhile_stays() {
+        let (dir, store) = store();
+        let (_, first) = store.put(b"abc").unwrap();
+        let location = first.location();
+        let other = NamedTempFile::new_in(dir.path()).unwrap();
+        fs::write(other.path(), b"abc").unwrap();
+        appear(other.into_temp_path(), &store.object_path(&Digest::of(b"abc"))).unwrap();
+        FileRange::at(&location).expect("the first is still there");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 
     #[test]
