@@ -93,7 +93,7 @@ start_registry() {
 }
 
 services_start() {
-	services_dir=$(mktemp -d /tmp/dd-services.XXXXXX)
+	services_dir=$(mktemp -d "${TMPDIR:-/tmp}/dd-services.XXXXXX")
 	failed=0
 	if [ -z "${DD_TEST_CONTAINERD:-}" ] && services_has containerd ctr; then
 		start_containerd || failed=1

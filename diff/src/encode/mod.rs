@@ -62,11 +62,7 @@ pub fn encode(
     done: impl Fn(u64) + Sync,
 ) -> anyhow::Result<Encoded> {
     let reading = || format!("encoding layer {}", target.diff_id);
-    let alike = match options.search {
-        true => alike::alike(target, bases, &Catalog::new(bases)).with_context(reading)?,
-        false => Alike::new(),
-    };
-    let opened = open(target, bases, &alike, options, spool_dir).with_context(reading)?;
+    let (opened, alike) = open(target, bases, options, spool_dir).with_context(reading)?;
     let (real, target) = (bases, &opened.target);
     let repeats = Repeats::find(&opened, spool_dir).with_context(reading)?;
     let repeated = repeats.iter().map(|repeats| repeats.layer.clone());
@@ -126,19 +122,20 @@ pub fn encode(
     Ok(Encoded { summary, made })
 }
 
-/// The archives of the target opened, if changed contents are searched at all.
+/// The archives of the target opened, and what its new files resemble, if changed contents are searched at all.
 fn open(
     target: &Layer,
     bases: &[Layer],
-    alike: &Alike,
     options: &Options,
     spool_dir: &Path,
-) -> std::io::Result<Opened> {
+) -> std::io::Result<(Opened, Alike)> {
     if !options.search {
-        return Ok(Opened::nothing(target, bases));
+        return Ok((Opened::nothing(target, bases), Alike::new()));
     }
-    let catalog = Catalog::new(bases).with(alike);
-    Opened::new(target, bases, &catalog, options.memory, spool_dir)
+    let catalog = Catalog::new(bases);
+    let alike = alike::alike(target, bases, &catalog)?;
+    let catalog = catalog.with(&alike);
+    Ok((Opened::new(target, bases, &catalog, options.memory, spool_dir)?, alike))
 }
 
 /// Whether a piece is the content of a member of an archive, and no entry's.

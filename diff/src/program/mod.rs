@@ -5,6 +5,7 @@
 
 mod coder;
 pub mod columns;
+mod control;
 mod decoder;
 mod encodings;
 pub mod head;

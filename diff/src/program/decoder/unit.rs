@@ -6,13 +6,13 @@ use dd_inspect::failure;
 use dd_inspect::failure::Failure;
 
 use super::super::columns::Columns;
+use super::super::control::{ControlReader, ControlStreams, Rest};
 use super::super::hooks::Sources;
 use super::super::ids::{Registry, coder, stream};
 use super::super::input::out_of_range;
 use super::super::limits::{CONTROL_LEN, PARAMS_LEN, SLICE_LEN, UNIT_MODELS, UNIT_OPS};
 use super::super::meter;
 use super::super::model::params::{Params, Version};
-use super::super::op::{ControlReader, ControlStreams, Rest};
 use super::super::stream::Stream;
 use super::super::streams::Record;
 use super::executable::Run;

@@ -5,12 +5,13 @@ use dd_inspect::failure::Failure;
 
 use super::super::coder::{CorrectionWriter, SparseBuilder};
 use super::super::columns::ColumnWriter;
+use super::super::control::{ControlStreams, ControlWriter, Rest};
 use super::super::hooks::{Entry, Source, Sources};
 use super::super::ids::{Registry, stream};
 use super::super::limits::{CONTROL_LEN, UNIT_OPS};
 use super::super::meter::{OPENING, WORK_GENERATE, WORK_OP};
 use super::super::model;
-use super::super::op::{ControlStreams, ControlWriter, Literal, Op, Rest, ids_of};
+use super::super::op::{Literal, Op, ids_of};
 use super::chain::{PartRef, Piece};
 use super::ledger::{Owner, Shares};
 use super::model::Run;
