@@ -257,6 +257,14 @@ fn a_full_disk() {
 }
 
 #[test]
+fn files_that_may_not_grow() {
+    let world = world();
+    let apply = world.sh("mkdir out; (ulimit -f 8; exec dd-apply p --base 1 --output out/image)");
+    apply.failed(4, "File too large");
+    assert_eq!(world.sh("ls -A out").text(), "");
+}
+
+#[test]
 fn usage_is_exit_3_and_help_is_0() {
     let world = World::new();
     for stage in ["dd-inspect", "dd-extract", "dd-diff", "dd-pack", "dd-apply"] {

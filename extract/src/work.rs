@@ -4,6 +4,7 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 
 use anyhow::Context;
 use dd_inspect::digest::{DiffId, Digest, hash_reader};
+use dd_inspect::failure::is_no_space;
 use dd_inspect::range::{FileRange, ReadAt};
 use dd_inspect::record::{Blob, Compression};
 use dd_inspect::stage::Meter;
@@ -342,7 +343,7 @@ impl<R: Read, W: Write> Read for Tee<'_, R, W> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let n = self.from.read(buffer)?;
         self.to.write_all(&buffer[..n]).map_err(|e| match e.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => io::Error::other(
+            kind if is_no_space(kind) => io::Error::other(
                 failure!(NoSpace, "the store's disk is full"; "make room, or choose another store with --store"),
             ),
             _ => e,

@@ -149,9 +149,15 @@ fn io_category(error: &io::Error) -> Category {
     }
     match error.kind() {
         io::ErrorKind::NotFound => Category::NotFound,
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Category::NoSpace,
+        kind if is_no_space(kind) => Category::NoSpace,
         _ => Category::Io,
     }
+}
+
+/// Whether a file cannot grow: the disk is full, or the user's share of it, or what the process may write (`ulimit -f`).
+pub fn is_no_space(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(kind, FileTooLarge | QuotaExceeded | StorageFull)
 }
 
 /// A message as one line of printable text.
@@ -194,6 +200,7 @@ mod tests {
         let of = |kind| classify(&io::Error::from(kind).into()).category;
         assert_eq!(of(io::ErrorKind::NotFound), Category::NotFound);
         assert_eq!(of(io::ErrorKind::StorageFull), Category::NoSpace);
+        assert_eq!(of(io::ErrorKind::FileTooLarge), Category::NoSpace);
         assert_eq!(of(io::ErrorKind::InvalidData), Category::Io);
         assert_eq!(classify(&anyhow::anyhow!("?")).category, Category::Unexpected);
     }

@@ -4,7 +4,7 @@
 //! becomes a new alignment only if it explains clearly more bytes than the alignment that is already
 //! followed; each is then extended forwards and backwards as long as at least half of the bytes agree.
 
-use super::index::{Index, common_prefix};
+use super::index::{Index, Lookup, common_prefix};
 use super::{Cover, Effort};
 
 /// An exact match where a new alignment begins.
@@ -50,6 +50,7 @@ fn find_anchors(
     effort: &Effort,
 ) -> Vec<Anchor> {
     let mut anchors: Vec<Anchor> = Vec::new();
+    let mut lookup = Lookup::new(index, target);
     let mut at = from;
     let mut followed_to = from;
     // Where the base stands if the last alignment goes on; the files' starts are aligned at first.
@@ -76,8 +77,7 @@ fn find_anchors(
             at += followed + 1;
             continue;
         }
-        let wanted = &target[at..(at + COMPARED).min(target.len())];
-        match index.longest(wanted, hint, effort.candidates) {
+        match lookup.longest(at, COMPARED, hint, effort.candidates) {
             Some(found) if found.len > agrees(found.len) + MARGIN || aligned.is_none() => {
                 anchors.push(Anchor { target: at, base: found.base, len: found.len });
                 at += found.len;

@@ -4,11 +4,12 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::{io, process, thread};
 
 use rustix::process::{Pid, Signal, kill_process_group};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::flag;
 use signal_hook::iterator::Signals;
 
 #[derive(Debug)]
@@ -86,11 +87,13 @@ fn undo_all() {
 }
 
 /// From here on SIGINT, SIGTERM and SIGHUP undo what is registered and end the process with
-/// 128 + the signal's number.
+/// 128 + the signal's number. A file that would become larger than the process may write (`ulimit -f`) is no
+/// signal but an error of the write, as a full disk is.
 ///
 /// # Errors
-/// The handler or its thread cannot be installed.
+/// The handlers or their thread cannot be installed.
 pub fn install() -> io::Result<()> {
+    flag::register(SIGXFSZ, Arc::default())?;
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     thread::Builder::new().name("signals".to_owned()).spawn(move || {
         if let Some(signal) = signals.forever().next() {

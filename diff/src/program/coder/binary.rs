@@ -102,6 +102,11 @@ impl Writer {
         Self { low: 0, high: u32::MAX, out: Vec::new() }
     }
 
+    /// Bytes written of the piece.
+    pub(super) fn len(&self) -> usize {
+        self.out.len()
+    }
+
     /// Ends a piece and returns its bytes.
     pub(super) fn finish(&mut self) -> Vec<u8> {
         // The leading bytes differ, so the next value of the first one lies inside, zeros behind it.

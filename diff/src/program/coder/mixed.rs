@@ -100,6 +100,8 @@ mod encode {
     pub(crate) struct CorrectionWriter {
         model: CorrectionModel,
         writer: Writer,
+        /// Coded bytes of the pieces that ended.
+        ended: usize,
         /// Predicted bytes, classes and wanted bytes of the block that is not full.
         open: [[u8; BLOCK_LEN]; 3],
         open_len: usize,
@@ -109,7 +111,7 @@ mod encode {
         /// A fresh stream.
         pub(crate) fn new() -> Self {
             let (model, writer) = (CorrectionModel::new(), Writer::new());
-            Self { model, writer, open: [[0; BLOCK_LEN]; 3], open_len: 0 }
+            Self { model, writer, ended: 0, open: [[0; BLOCK_LEN]; 3], open_len: 0 }
         }
 
         /// Appends bytes of an op; `classes` may be empty.
@@ -137,7 +139,14 @@ mod encode {
         /// The coded bytes of the piece that ends here.
         pub(crate) fn finish_piece(&mut self) -> Vec<u8> {
             self.end_op();
-            self.writer.finish()
+            let coded = self.writer.finish();
+            self.ended += coded.len();
+            coded
+        }
+
+        /// Coded bytes so far, but for what waits in the coder.
+        pub(crate) fn coded_len(&self) -> usize {
+            self.ended + self.writer.len()
         }
     }
 

@@ -37,6 +37,10 @@ use unit::{ClosedUnit, OpenUnit};
 /// Corrections are looked at in pieces of this length.
 const EDIT_PIECE: usize = 64 << 10;
 
+/// Coded bytes of corrections up to which [`Coders::Quick`] codes them by mixing, which takes 30 times as long for each
+/// that differs.
+const QUICK_MIXED: usize = 128 << 10;
+
 /// What the producer of a payload chooses.
 #[derive(Clone)]
 pub struct WriterOptions {
@@ -55,7 +59,7 @@ pub struct WriterOptions {
 /// Which coders are tried for each stream; the smallest is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Coders {
-    /// Those of zstd.
+    /// Those of zstd, and mixing for corrections as long as there are few.
     Quick,
     /// LZMA, and mixing for corrections and control.
     Usual,
@@ -104,6 +108,8 @@ pub struct PayloadWriter<S> {
     chains: Chains,
     /// Codes the corrections of the open chain as they come.
     mixing: Option<CorrectionWriter>,
+    /// There are too many corrections to be coded so.
+    mixes_no_more: bool,
     unit: OpenUnit,
     closed: VecDeque<ClosedUnit>,
     units_begun: u64,
@@ -147,6 +153,7 @@ impl<S: Sources + Sync> PayloadWriter<S> {
     pub fn new(options: WriterOptions, bases: Vec<(DiffId, u64)>, bytes: S) -> Self {
         Self {
             mixing: None,
+            mixes_no_more: false,
             spool: Spool::new(&options.spool_dir),
             options,
             bases,
@@ -255,7 +262,7 @@ impl<S: Sources + Sync> PayloadWriter<S> {
             let pairs = wanted[piece.clone()].iter().zip(&predicted[piece.clone()]);
             let corrections: Vec<u8> = pairs.map(|(a, b)| a.wrapping_sub(*b)).collect();
             self.unit.corrections(&corrections);
-            if self.options.coders != Coders::Quick {
+            if self.may_mix() {
                 let mixing = self.mixing.get_or_insert_with(CorrectionWriter::new);
                 let classes = classes.get(piece.clone()).unwrap_or_default();
                 mixing.push(&predicted[piece.clone()], classes, &wanted[piece.clone()]);
@@ -264,6 +271,16 @@ impl<S: Sources + Sync> PayloadWriter<S> {
             at = piece.end;
         }
         Ok(())
+    }
+
+    /// Whether corrections are still coded by mixing: where there is little time, only few are.
+    fn may_mix(&mut self) -> bool {
+        let coded = self.mixing.as_ref().map_or(0, CorrectionWriter::coded_len);
+        if self.options.coders == Coders::Quick && coded > QUICK_MIXED {
+            self.mixes_no_more = true;
+            self.mixing = None;
+        }
+        !self.mixes_no_more
     }
 
     /// Literal bytes.
