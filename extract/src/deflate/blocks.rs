@@ -10,6 +10,9 @@ use std::thread;
 
 /// How one block is encoded.
 pub trait PieceCoder: Copy + Send + fmt::Debug + 'static {
+    /// What serves for one block after the other.
+    type Encoder: Default + fmt::Debug;
+
     /// Bytes of the text before that a block knows at most.
     const TAIL: usize;
     /// A text of whole blocks has one more, empty block.
@@ -19,50 +22,83 @@ pub trait PieceCoder: Copy + Send + fmt::Debug + 'static {
     fn tail(text: &[u8]) -> &[u8];
 
     /// Appends the encoded block.
-    fn encode(self, dictionary: &[u8], text: &[u8], last: bool, out: &mut Vec<u8>);
+    fn encode(self, encoder: &mut Self::Encoder, block: &Block, out: &mut Vec<u8>);
+}
+
+/// A block of the text.
+#[derive(Debug, Default)]
+pub struct Block {
+    /// The text before it that may be used.
+    pub dictionary: Vec<u8>,
+    /// Its text.
+    pub text: Vec<u8>,
+    /// Whether it is the last.
+    pub last: bool,
 }
 
 /// An encoder of a deflate stream of blocks.
 #[derive(Debug)]
-pub struct Blocks<C> {
+pub struct Blocks<C: PieceCoder> {
     coder: C,
-    block: usize,
+    len: usize,
     threads: usize,
-    buffer: Vec<u8>,
-    dictionary: Vec<u8>,
+    /// The block that is being filled.
+    block: Block,
+    /// Serves where no threads do.
+    encoder: C::Encoder,
     workers: Option<SyncSender<Job>>,
-    under_way: VecDeque<Receiver<Vec<u8>>>,
+    under_way: VecDeque<Receiver<Job>>,
+    /// Jobs done whose memory serves for the next blocks.
+    spare: Vec<Job>,
 }
 
-type Job = Box<dyn FnOnce() + Send>;
+/// A block on its way, and its encoded bytes when it is done.
+#[derive(Debug, Default)]
+struct Job {
+    block: Block,
+    coded: Vec<u8>,
+    /// Takes the job when it is done.
+    done: Option<SyncSender<Job>>,
+}
+
+/// Blocks of text that an encoder on so many threads holds at most, those that are encoded counted as if they were as long.
+pub fn blocks_held(threads: u64) -> u64 {
+    match threads {
+        // The one that is filled and the one that is encoded.
+        0 | 1 => 2,
+        // One is filled; one waits, so that no thread does; it and those in work are there twice, with what is made of them.
+        _ => 2 * threads + 3,
+    }
+}
 
 impl<C: PieceCoder> Blocks<C> {
-    /// An encoder with blocks of `block` bytes on up to `threads` threads.
+    /// An encoder with blocks of `len` bytes on up to `threads` threads, which begin with the second block.
     ///
-    /// It holds up to three blocks a thread in memory. Threads begin with the second block.
-    pub fn new(coder: C, block: usize, threads: usize) -> Self {
+    /// Beside what the encoders take it holds up to [`blocks_held`] blocks in memory.
+    pub fn new(coder: C, len: usize, threads: usize) -> Self {
         Self {
             coder,
-            block: block.max(1),
+            len: len.max(1),
             threads: threads.max(1),
-            buffer: Vec::new(),
-            dictionary: Vec::new(),
+            block: Block::default(),
+            encoder: C::Encoder::default(),
             workers: None,
             under_way: VecDeque::new(),
+            spare: Vec::new(),
         }
     }
 
     /// Takes in the next bytes of the text; appends what is ready.
     pub fn write(&mut self, mut text: &[u8], out: &mut Vec<u8>) {
         while !text.is_empty() {
-            if self.buffer.len() == self.block {
+            if self.block.text.len() == self.len {
                 self.start(false, out);
             }
-            let n = text.len().min(self.block - self.buffer.len());
-            self.buffer.extend_from_slice(&text[..n]);
-            text = &text[n..];
+            let (now, later) = text.split_at(text.len().min(self.len - self.block.text.len()));
+            self.block.text.extend_from_slice(now);
+            text = later;
         }
-        if C::EMPTY_LAST && self.buffer.len() == self.block {
+        if C::EMPTY_LAST && self.block.text.len() == self.len {
             self.start(false, out);
         }
     }
@@ -70,54 +106,69 @@ impl<C: PieceCoder> Blocks<C> {
     /// Appends the rest.
     pub fn finish(&mut self, out: &mut Vec<u8>) {
         self.start(true, out);
-        while let Some(done) = self.under_way.pop_front() {
-            out.append(&mut done.recv().unwrap_or_default());
+        while !self.under_way.is_empty() {
+            self.take(out);
         }
     }
 
-    /// Encodes the block in the buffer.
+    /// Encodes the block that is filled.
     fn start(&mut self, last: bool, out: &mut Vec<u8>) {
-        let text = std::mem::take(&mut self.buffer);
-        let tail = C::tail(&text);
-        let tail = tail[tail.len().saturating_sub(C::TAIL)..].to_vec();
-        let dictionary = std::mem::replace(&mut self.dictionary, tail);
-        let coder = self.coder;
+        let Job { block: next, mut coded, .. } = self.spare.pop().unwrap_or_default();
+        let mut block = std::mem::replace(&mut self.block, next);
+        block.last = last;
+        let tail = C::tail(&block.text);
+        self.block.dictionary.clear();
+        self.block.dictionary.extend_from_slice(&tail[tail.len().saturating_sub(C::TAIL)..]);
+        self.block.text.clear();
         if self.threads == 1 || last && self.under_way.is_empty() {
-            return coder.encode(&dictionary, &text, last, out);
+            self.coder.encode(&mut self.encoder, &block, out);
+            self.spare.push(Job { block, coded, done: None });
+            return;
         }
-        if self.under_way.len() >= self.threads
-            && let Some(done) = self.under_way.pop_front()
-        {
-            out.append(&mut done.recv().unwrap_or_default());
+        if self.under_way.len() > self.threads {
+            self.take(out);
         }
         let (sender, receiver) = sync_channel(1);
-        let job: Job = Box::new(move || {
-            let mut coded = Vec::with_capacity(text.len() / 2);
-            coder.encode(&dictionary, &text, last, &mut coded);
-            // A receiver that is gone means that nobody wants the bytes any more.
-            let _ = sender.send(coded);
-        });
-        let threads = self.threads;
-        let workers = self.workers.get_or_insert_with(|| workers(threads));
+        coded.clear();
+        let job = Job { block, coded, done: Some(sender) };
+        let (coder, threads) = (self.coder, self.threads);
+        let workers = self.workers.get_or_insert_with(|| workers(coder, threads));
         if let Err(refused) = workers.send(job) {
             // There are no threads: the work is done here.
-            refused.0();
+            run(coder, &mut self.encoder, refused.0);
         }
         self.under_way.push_back(receiver);
+    }
+
+    /// Appends the oldest block that is under way.
+    fn take(&mut self, out: &mut Vec<u8>) {
+        if let Some(job) = self.under_way.pop_front().and_then(|done| done.recv().ok()) {
+            out.extend_from_slice(&job.coded);
+            self.spare.push(job);
+        }
+    }
+}
+
+fn run<C: PieceCoder>(coder: C, encoder: &mut C::Encoder, mut job: Job) {
+    coder.encode(encoder, &job.block, &mut job.coded);
+    if let Some(done) = job.done.take() {
+        // A receiver that is gone means that nobody wants the bytes any more.
+        let _ = done.send(job);
     }
 }
 
 /// Threads that do jobs until the sender is gone. They are no threads of a pool whose work might wait for them.
-fn workers(threads: usize) -> SyncSender<Job> {
-    let (sender, receiver) = sync_channel::<Job>(threads);
+fn workers<C: PieceCoder>(coder: C, threads: usize) -> SyncSender<Job> {
+    let (sender, receiver) = sync_channel::<Job>(threads + 1);
     let jobs = Arc::new(Mutex::new(receiver));
     for _ in 0..threads {
         let jobs = Arc::clone(&jobs);
         let spawned = thread::Builder::new().name("blocks".to_owned()).spawn(move || {
+            let mut encoder = C::Encoder::default();
             loop {
                 let Ok(job) = jobs.lock().map(|jobs| jobs.recv()) else { return };
                 let Ok(job) = job else { return };
-                job();
+                run(coder, &mut encoder, job);
             }
         });
         if spawned.is_err() {

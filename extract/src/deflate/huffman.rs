@@ -24,27 +24,26 @@ impl<const N: usize> Code<N> {
     /// The optimal code for these counts with at most `limit` bits a symbol.
     pub(crate) fn optimal(counts: &[u32; N], limit: usize) -> Self {
         let mut code = Self::empty();
-        let mut leaves = [(0u32, 0u16); MAX_SYMBOLS];
+        // By count, then by symbol, which has the low 16 bits.
+        let mut leaves = [0u64; MAX_SYMBOLS];
         let mut n = 0;
         for (symbol, &count) in counts.iter().enumerate() {
-            if count > 0 {
-                leaves[n] = (count, symbol as u16);
-                n += 1;
-            }
+            leaves[n] = u64::from(count) << 16 | symbol as u64;
+            n += usize::from(count > 0);
         }
         let leaves = &mut leaves[..n];
+        let symbol = |leaf: u64| leaf as usize & 0xffff;
         if n <= 2 {
-            for (place, &(_, symbol)) in leaves.iter().enumerate() {
-                code.lens[symbol as usize] = 1;
-                code.bits[symbol as usize] = place as u16;
+            for (place, &leaf) in leaves.iter().enumerate() {
+                code.lens[symbol(leaf)] = 1;
+                code.bits[symbol(leaf)] = place as u16;
             }
             return code;
         }
         leaves.sort_unstable();
-        let mut longest_first = leaf_lengths(leaves, limit.min(n - 1));
-        longest_first.truncate(n);
-        for (&(_, symbol), len) in leaves.iter().zip(longest_first) {
-            code.lens[symbol as usize] = len;
+        let lens = leaf_lengths(leaves, limit.min(n - 1));
+        for (&leaf, len) in leaves.iter().zip(lens) {
+            code.lens[symbol(leaf)] = len;
         }
         code.assign();
         code
@@ -81,38 +80,42 @@ impl<const N: usize> Code<N> {
     }
 }
 
-/// Code lengths for leaves sorted by count, in their order: package-merge with at most `limit` rows.
-fn leaf_lengths(leaves: &[(u32, u16)], limit: usize) -> Vec<u8> {
+/// Items that a row of the search has at most.
+const MAX_ITEMS: usize = 2 * MAX_SYMBOLS;
+
+/// Code lengths for leaves sorted by count (above 16 bits), in their order: package-merge with at most `limit` rows.
+///
+/// A block has fewer than 2^24 symbols and a row weighs at most as much as 16 blocks, so that weights have 32 bits.
+fn leaf_lengths(leaves: &[u64], limit: usize) -> [u8; MAX_SYMBOLS] {
     let n = leaves.len();
-    let mut is_leaf = vec![[false; 2 * MAX_SYMBOLS]; limit];
-    let mut above: Vec<u64> = Vec::new();
-    for row in &mut is_leaf {
-        let mut items = Vec::with_capacity(2 * n);
-        let mut pairs = above.chunks_exact(2).map(|pair| pair[0] + pair[1]).peekable();
-        let mut next = 0;
-        while items.len() < 2 * n - 2 {
-            match (leaves.get(next), pairs.peek()) {
-                (Some(&(count, _)), pair) if pair.is_none_or(|&sum| u64::from(count) < sum) => {
-                    row[items.len()] = true;
-                    items.push(u64::from(count));
-                    next += 1;
-                }
-                (_, Some(&sum)) => {
-                    items.push(sum);
-                    pairs.next();
-                }
-                (_, None) => break,
-            }
+    // Behind the last leaf and the last pair stands one that is never less.
+    let mut counts = [u32::MAX; MAX_ITEMS];
+    counts.iter_mut().zip(leaves).for_each(|(count, &leaf)| *count = (leaf >> 16) as u32);
+    let mut pairs = [u32::MAX; MAX_ITEMS];
+    let mut is_leaf = [[0u8; MAX_ITEMS]; MAX_BITS];
+    let mut len = 0;
+    let rows = &mut is_leaf[..limit];
+    for row in rows.iter_mut() {
+        let mut items = [0; MAX_ITEMS];
+        let (mut leaf, mut pair) = (0, 0);
+        len = (n + len / 2).min(2 * n - 2);
+        for (item, from_leaf) in items.iter_mut().zip(row).take(len) {
+            let (count, sum) = (counts[leaf.min(MAX_ITEMS - 1)], pairs[pair.min(MAX_ITEMS - 1)]);
+            let take = count < sum;
+            *from_leaf = u8::from(take);
+            *item = if take { count } else { sum };
+            leaf += usize::from(take);
+            pair += usize::from(!take);
         }
-        above = items;
+        for (pair, items) in pairs.iter_mut().zip(items[..len].chunks_exact(2)) {
+            *pair = items[0].wrapping_add(items[1]);
+        }
     }
-    let mut lens = vec![0; n];
+    let mut lens = [0; MAX_SYMBOLS];
     let mut wanted = 2 * n - 2;
-    for row in is_leaf.iter().rev() {
-        let chosen = row[..wanted].iter().filter(|leaf| **leaf).count();
-        for len in &mut lens[..chosen] {
-            *len += 1;
-        }
+    for row in rows.iter().rev() {
+        let chosen = row[..wanted].iter().map(|&leaf| usize::from(leaf)).sum();
+        lens[..chosen].iter_mut().for_each(|len| *len += 1);
         wanted = 2 * (wanted - chosen);
     }
     lens

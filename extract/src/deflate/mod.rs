@@ -2,17 +2,23 @@
 
 pub(crate) mod bits;
 mod blocks;
+mod chains;
 mod gnu;
 mod go_fast;
 mod go_lazy;
+pub(crate) mod header;
 mod huffman;
 mod klauspost;
 pub(crate) mod parse;
 mod pgzip;
 pub(crate) mod symbols;
+pub(crate) mod tokens;
+mod window;
+pub(crate) use symbols::byte_counts;
+pub(crate) use window::boxed;
 
 pub(crate) use bits::BitWriter;
-pub use blocks::{Blocks, PieceCoder};
+pub use blocks::{Block, Blocks, PieceCoder, blocks_held};
 pub use gnu::Gnu;
 use go_fast::{Effort, GoFast};
 use go_lazy::GoLazy;

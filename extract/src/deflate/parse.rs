@@ -1,6 +1,8 @@
 //! Reads deflate streams (RFC 1951) as blocks and tokens, without the text.
 
-use super::symbols::{DISTANCE_RANGES, DISTANCES, END, LENGTH_RANGES, ORDER, Token};
+use super::header::ORDER;
+use super::symbols::{DISTANCE_RANGES, DISTANCES, END, LENGTH_RANGES};
+use super::tokens::Token;
 
 /// What a stream is made of, in its order.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! The framing of klauspost/pgzip: independent blocks of the text, each with the end of the one before as dictionary.
 
-use super::blocks::{Blocks, PieceCoder};
+use super::blocks::{Block, Blocks, PieceCoder};
 use super::klauspost::{Class, Klauspost};
 
 /// Encodes the blocks of the deflate stream that pgzip writes: header and trailer of the gzip file are not its matter.
@@ -20,6 +20,8 @@ impl Piece {
 }
 
 impl PieceCoder for Piece {
+    type Encoder = Option<Box<Klauspost>>;
+
     const TAIL: usize = 16 << 10;
     const EMPTY_LAST: bool = true;
 
@@ -27,14 +29,20 @@ impl PieceCoder for Piece {
         if text.len() > Self::TAIL { text } else { &[] }
     }
 
-    fn encode(self, dictionary: &[u8], text: &[u8], last: bool, out: &mut Vec<u8>) {
-        let mut encoder = Klauspost::new(self.level, self.class);
-        if !dictionary.is_empty() {
-            encoder.dictionary(dictionary);
+    fn encode(self, encoder: &mut Self::Encoder, block: &Block, out: &mut Vec<u8>) {
+        let encoder = match encoder {
+            Some(encoder) => {
+                encoder.reset();
+                encoder
+            }
+            None => encoder.insert(Box::new(Klauspost::new(self.level, self.class))),
+        };
+        if !block.dictionary.is_empty() {
+            encoder.dictionary(&block.dictionary);
         }
-        encoder.write(text, out);
+        encoder.write(&block.text, out);
         encoder.flush(out);
-        if last {
+        if block.last {
             encoder.finish(out);
         }
     }

@@ -1,7 +1,8 @@
-//! The alphabets of DEFLATE and the header of a dynamic block (RFC 1951, sections 3.2.5 to 3.2.7).
+//! The alphabets of DEFLATE and their codes (RFC 1951, sections 3.2.5 and 3.2.6).
 
 use super::bits::BitWriter;
 use super::huffman::Code;
+use super::tokens::{HEADS, Token};
 
 /// Literals, end of block and lengths.
 pub(crate) const LITERALS: usize = 286;
@@ -9,34 +10,6 @@ pub(crate) const LITERALS: usize = 286;
 pub(crate) const DISTANCES: usize = 30;
 /// The end of a block.
 pub(crate) const END: usize = 256;
-
-/// A literal or a match, packed: bit 31 tells matches; then length - 3 (8 bits) and distance - 1 (15 bits).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Token(u32);
-
-impl Token {
-    pub(crate) const fn literal(byte: u8) -> Self {
-        Self(byte as u32)
-    }
-
-    /// A match of 3 to 258 bytes at a distance of 1 to 32768.
-    pub(crate) const fn matched(len: usize, distance: usize) -> Self {
-        debug_assert!(len >= 3 && len <= 258 && distance >= 1 && distance <= 32768);
-        Self(1 << 31 | (len as u32 - 3) << 15 | (distance as u32 - 1))
-    }
-
-    /// The length and distance of a match; none for a literal.
-    pub(crate) const fn parts(self) -> Option<(usize, usize)> {
-        if self.0 >> 31 == 0 {
-            return None;
-        }
-        Some(((self.0 >> 15 & 0xff) as usize + 3, (self.0 & 0x7fff) as usize + 1))
-    }
-
-    pub(crate) const fn byte(self) -> u8 {
-        self.0 as u8
-    }
-}
 
 /// A symbol of a length or distance: its number above the first, extra bits, and the least value.
 #[derive(Debug, Clone, Copy)]
@@ -124,6 +97,38 @@ pub(crate) fn distance_symbol(distance: usize) -> usize {
     DISTANCE_SYMBOLS[if d < 256 { d } else { 256 + (d >> 7) }] as usize
 }
 
+/// Distance symbols and two more.
+const REACHES: usize = 32;
+
+/// The symbol of a distance - 1, below [`REACHES`].
+#[inline(always)]
+fn reach_symbol(reach: u32) -> usize {
+    let far = 256 + (reach >> 7 & 0xff) as usize;
+    DISTANCE_SYMBOLS[if reach < 256 { reach as usize } else { far }] as usize % REACHES
+}
+
+/// What is written for a distance: a code and, above it, what the distance is above the least with this symbol.
+#[derive(Debug, Clone, Copy, Default)]
+struct Reach {
+    bits: u16,
+    base: u16,
+    len: u8,
+    /// Bits with the extra ones.
+    all: u8,
+}
+
+/// How often each byte occurs. Neighbours are counted in several tables, so that the same byte twice in a row need not wait
+/// for itself.
+pub(crate) fn byte_counts(text: &[u8]) -> [u32; 256] {
+    let mut tables = [[0u32; 256]; 4];
+    for four in text.chunks(4) {
+        for (&byte, counts) in four.iter().zip(&mut tables) {
+            counts[usize::from(byte)] += 1;
+        }
+    }
+    std::array::from_fn(|byte| tables.iter().map(|counts| counts[byte]).sum())
+}
+
 /// How often each symbol of a block occurs.
 #[derive(Debug, Clone)]
 pub(crate) struct Counts {
@@ -138,25 +143,39 @@ impl Counts {
 
     /// The symbols of tokens, without an end of block.
     pub(crate) fn of(tokens: &[Token]) -> Self {
-        let mut counts = Self::zero();
-        for token in tokens {
-            match token.parts() {
-                None => counts.literals[token.byte() as usize] += 1,
-                Some((len, distance)) => {
-                    counts.literals[END + 1 + length_symbol(len)] += 1;
-                    counts.distances[distance_symbol(distance)] += 1;
-                }
-            }
+        // Neighbours are counted in two tables, so that the same symbol twice in a row need not wait for itself.
+        let mut heads = [[0u32; HEADS]; 2];
+        // What the upper half counts are literals.
+        let mut reaches = [0u32; 2 * REACHES];
+        let mut count = |heads: &mut [u32; HEADS], token: Token| {
+            heads[token.head()] += 1;
+            let literal = REACHES + token.head() % REACHES;
+            let match_only = token.match_mask() as usize;
+            let place = reach_symbol(token.reach()) & match_only | literal & !match_only;
+            reaches[place % (2 * REACHES)] += 1;
+        };
+        let [even, odd] = &mut heads;
+        let mut pairs = tokens.chunks_exact(2);
+        for pair in &mut pairs {
+            count(even, pair[0]);
+            count(odd, pair[1]);
         }
+        pairs.remainder().iter().for_each(|&token| count(even, token));
+        let mut counts = Self::zero();
+        let sums = even.iter().zip(&*odd).map(|(even, odd)| even + odd);
+        for (head, sum) in sums.enumerate() {
+            let length = head.checked_sub(256);
+            let symbol = length.map_or(head, |length| END + 1 + LENGTH_SYMBOLS[length] as usize);
+            counts.literals[symbol] += sum;
+        }
+        counts.distances.copy_from_slice(&reaches[..DISTANCES]);
         counts
     }
 
     /// The bytes of a text as literals, without an end of block.
     pub(crate) fn of_bytes(text: &[u8]) -> Self {
         let mut counts = Self::zero();
-        for &byte in text {
-            counts.literals[byte as usize] += 1;
-        }
+        counts.literals[..256].copy_from_slice(&byte_counts(text));
         counts
     }
 
@@ -233,9 +252,50 @@ impl Codes {
 
     /// Writes tokens.
     pub(crate) fn write(&self, tokens: &[Token], bits: &mut BitWriter) {
-        for token in tokens {
-            self.put(*token, bits);
-        }
+        let heads = self.heads();
+        let reaches: [Reach; REACHES] = std::array::from_fn(|symbol| {
+            let Some(range) = DISTANCE_RANGES.get(symbol) else { return Reach::default() };
+            let len = self.distances.lens[symbol];
+            let bits = self.distances.bits[symbol];
+            Reach { bits, base: range.base, len, all: len + range.extra }
+        });
+        bits.put_words(tokens.iter(), |token| {
+            let head = heads[token.head()];
+            let (value, len) = (u64::from(head & 0xff_ffff), head >> 24);
+            let reach = &reaches[reach_symbol(token.reach())];
+            let extra = u64::from(token.reach().wrapping_sub(u32::from(reach.base)));
+            // Literals and matches follow each other without a rule: a branch would be guessed wrong too often.
+            let far = (extra << reach.len | u64::from(reach.bits)) & token.match_mask();
+            let more = u32::from(reach.all) & token.match_mask() as u32;
+            [(far << len | value, len + more)]
+        });
+    }
+
+    /// Literals, and lengths with their extra bits: 24 bits of value at most, and the number of bits above.
+    fn heads(&self) -> [u32; HEADS] {
+        std::array::from_fn(|head| {
+            let length = head.checked_sub(256);
+            let symbol = length.map(|length| LENGTH_SYMBOLS[length] as usize);
+            let place = symbol.map_or(head, |symbol| END + 1 + symbol);
+            let (bits, len) = (u32::from(self.literals.bits[place]), self.literals.lens[place]);
+            let (Some(length), Some(symbol)) = (length, symbol) else {
+                return bits | u32::from(len) << 24;
+            };
+            let range = LENGTH_RANGES[symbol];
+            let extra = (length as u32 - u32::from(range.base)) << len;
+            bits | extra | u32::from(len + range.extra) << 24
+        })
+    }
+
+    /// Writes bytes as literals.
+    pub(crate) fn write_bytes(&self, text: &[u8], bits: &mut BitWriter) {
+        let words: [u32; 256] = std::array::from_fn(|byte| {
+            u32::from(self.literals.bits[byte]) | u32::from(self.literals.lens[byte]) << 16
+        });
+        bits.put_words(text.iter(), |byte| {
+            let word = words[*byte as usize];
+            [(u64::from(word & 0xffff), word >> 16)]
+        });
     }
 
     /// Writes a token.
@@ -261,128 +321,6 @@ impl Codes {
     }
 }
 
-const CODE_LENGTHS: usize = 19;
-pub(crate) const ORDER: [usize; CODE_LENGTHS] =
-    [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
-
-/// The header of a dynamic block, ready to be written.
-#[derive(Debug, Clone)]
-pub(crate) struct Header {
-    literals: usize,
-    distances: usize,
-    /// Symbol of the code-length alphabet and its extra value.
-    symbols: Vec<(u8, u8)>,
-    code: Code<CODE_LENGTHS>,
-    code_lengths: usize,
-    bits: u64,
-}
-
-impl Header {
-    /// The header that declares so many literal and distance codes.
-    pub(crate) fn new(codes: &Codes, literals: usize, distances: usize) -> Self {
-        let mut lens = Vec::with_capacity(literals + distances);
-        lens.extend_from_slice(&codes.literals.lens[..literals]);
-        lens.extend_from_slice(&codes.distances.lens[..distances]);
-        let symbols = run_lengths(&lens);
-        let mut counts = [0; CODE_LENGTHS];
-        for &(symbol, _) in &symbols {
-            counts[symbol as usize] += 1;
-        }
-        let code = Code::optimal(&counts, 7);
-        let used =
-            ORDER.iter().rposition(|&symbol| code.lens[symbol] > 0).map_or(0, |last| last + 1);
-        let code_lengths = used.max(4);
-        let extra = 2 * counts[16] + 3 * counts[17] + 7 * counts[18];
-        let bits = 3 + 5 + 5 + 4 + 3 * code_lengths as u64 + code.cost(&counts) + u64::from(extra);
-        Self { literals, distances, symbols, code, code_lengths, bits }
-    }
-
-    /// The header that declares exactly the codes in use.
-    pub(crate) fn exact(codes: &Codes) -> Self {
-        let last = |lens: &[u8]| lens.iter().rposition(|&len| len > 0).map_or(0, |last| last + 1);
-        let literals = last(&codes.literals.lens).max(END + 1);
-        Self::new(codes, literals, last(&codes.distances.lens).max(1))
-    }
-
-    /// Its size in bits, the three bits of the block's type included.
-    pub(crate) fn size(&self) -> u64 {
-        self.bits
-    }
-
-    /// Writes it, block type included, for a block that is not the last.
-    pub(crate) fn write(&self, bits: &mut BitWriter) {
-        bits.put(0b100, 3);
-        self.write_codes(bits);
-    }
-
-    /// Writes it without the three bits of the block's type.
-    pub(crate) fn write_codes(&self, bits: &mut BitWriter) {
-        bits.put(self.literals as u32 - 257, 5);
-        bits.put(self.distances as u32 - 1, 5);
-        bits.put(self.code_lengths as u32 - 4, 4);
-        for &symbol in &ORDER[..self.code_lengths] {
-            bits.put(u32::from(self.code.lens[symbol]), 3);
-        }
-        for &(symbol, extra) in &self.symbols {
-            bits.put(
-                u32::from(self.code.bits[symbol as usize]),
-                u32::from(self.code.lens[symbol as usize]),
-            );
-            match symbol {
-                16 => bits.put(u32::from(extra), 2),
-                17 => bits.put(u32::from(extra), 3),
-                18 => bits.put(u32::from(extra), 7),
-                _ => {}
-            }
-        }
-    }
-}
-
-/// Code lengths as symbols 0 to 18, greedily.
-fn run_lengths(lens: &[u8]) -> Vec<(u8, u8)> {
-    let mut symbols = Vec::with_capacity(lens.len());
-    for run in lens.chunk_by(|a, b| a == b) {
-        let (value, mut left) = (run[0], run.len());
-        if value == 0 {
-            while left >= 11 {
-                let n = left.min(138);
-                symbols.push((18, n as u8 - 11));
-                left -= n;
-            }
-            if left >= 3 {
-                symbols.push((17, left as u8 - 3));
-                left = 0;
-            }
-        } else {
-            symbols.push((value, 0));
-            left -= 1;
-            while left >= 3 {
-                let n = left.min(6);
-                symbols.push((16, n as u8 - 3));
-                left -= n;
-            }
-        }
-        symbols.extend(std::iter::repeat_n((value, 0), left));
-    }
-    symbols
-}
-
-/// Writes a stored block that is not the last (RFC 1951, section 3.2.4).
-pub(crate) fn write_stored(text: &[u8], last: bool, bits: &mut BitWriter) {
-    debug_assert!(text.len() <= 65535);
-    bits.put(u32::from(last), 3);
-    bits.align();
-    let len = text.len() as u16;
-    bits.put_bytes(&len.to_le_bytes());
-    bits.put_bytes(&(!len).to_le_bytes());
-    bits.put_bytes(text);
-}
-
-/// Bits of a stored block as the encoders estimate them: alignment counts as two bits.
-pub(crate) fn stored_size(len: usize) -> u64 {
-    (len as u64 + 5) * 8
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -400,19 +338,5 @@ mod tests {
         );
         assert_eq!(DISTANCE_RANGES[29].base, 24576);
         assert_eq!(LENGTH_RANGES[27].base + 3, 227);
-    }
-
-    #[test]
-    fn tokens_keep_their_parts() {
-        assert_eq!(Token::matched(258, 32768).parts(), Some((258, 32768)));
-        assert_eq!(Token::matched(3, 1).parts(), Some((3, 1)));
-        assert_eq!((Token::literal(255).parts(), Token::literal(255).byte()), (None, 255));
-    }
-
-    #[test]
-    fn runs_are_coded_greedily() {
-        assert_eq!(run_lengths(&[0; 140]), [(18, 127), (0, 0), (0, 0)]);
-        assert_eq!(run_lengths(&[5; 9]), [(5, 0), (16, 3), (5, 0), (5, 0)]);
-        assert_eq!(run_lengths(&[0, 0, 0, 1]), [(17, 0), (1, 0)]);
     }
 }

@@ -6,7 +6,7 @@
 use dd_inspect::failure::Failure;
 
 use super::zlib::{Deflater, ZlibParams};
-use crate::deflate::{Blocks, PieceCoder};
+use crate::deflate::{Block, Blocks, PieceCoder};
 
 /// memLevel, which pigz leaves as zlib has it.
 const MEM_LEVEL: u8 = 8;
@@ -35,6 +35,8 @@ impl Piece {
 }
 
 impl PieceCoder for Piece {
+    type Encoder = ();
+
     const TAIL: usize = 32 << 10;
     const EMPTY_LAST: bool = false;
 
@@ -42,9 +44,9 @@ impl PieceCoder for Piece {
         text
     }
 
-    fn encode(self, dictionary: &[u8], text: &[u8], last: bool, out: &mut Vec<u8>) {
+    fn encode(self, (): &mut (), block: &Block, out: &mut Vec<u8>) {
         // zlib begins or the first of all streams has failed; what is missing is seen by its digest.
-        let _ = self.try_encode(dictionary, text, last, out);
+        let _ = self.try_encode(&block.dictionary, &block.text, block.last, out);
     }
 }
 

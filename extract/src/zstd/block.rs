@@ -1,6 +1,6 @@
 //! Blocks (RFC 8878, section 3.1.1.2) as klauspost/compress writes them: what is coded, and with which tables.
 
-use super::fse::{Distribution, MAX_SYMBOLS, State, Table};
+use super::fse::{Distribution, MAX_SYMBOLS, SILENT, Table};
 use super::huffman::{Coded, Coder};
 use super::{Level, Release};
 use crate::deflate::BitWriter;
@@ -171,12 +171,17 @@ impl BlockWriter {
                 out.extend(((count - 0x7f00) as u16).to_le_bytes());
             }
         }
-        let codes: Vec<[u8; 3]> = sequences.iter().map(codes).collect();
+        let mut counts = [[0u32; 64]; 3];
+        for sequence in sequences {
+            for (counts, code) in counts.iter_mut().zip(codes(sequence)) {
+                counts[usize::from(code) % 64] += 1;
+            }
+        }
         let [literals, offsets, lengths] = &self.kinds;
         let chosen = [
-            literals.choose(codes.iter().map(|code| code[0]))?,
-            offsets.choose(codes.iter().map(|code| code[1]))?,
-            lengths.choose(codes.iter().map(|code| code[2]))?,
+            literals.choose(&counts[0])?,
+            offsets.choose(&counts[1])?,
+            lengths.choose(&counts[2])?,
         ];
         let modes = chosen.each_ref().map(Chosen::mode);
         out.push(modes[0] << 6 | modes[1] << 4 | modes[2] << 2);
@@ -187,44 +192,34 @@ impl BlockWriter {
                 Chosen::Standard | Chosen::Last => {}
             }
         }
-        self.stream(sequences, &codes, &chosen, out);
+        self.stream(sequences, &chosen, out);
         Some(chosen)
     }
 
     /// The sequences' bits, from the last sequence to the first.
-    fn stream(
-        &self,
-        sequences: &[Sequence],
-        codes: &[[u8; 3]],
-        chosen: &[Chosen; 3],
-        out: &mut Vec<u8>,
-    ) {
+    fn stream(&self, sequences: &[Sequence], chosen: &[Chosen; 3], out: &mut Vec<u8>) {
+        let Some((last, before)) = sequences.split_last() else { return };
         let mut bits = BitWriter::default();
-        let table = |i: usize| self.kinds[i].table(&chosen[i]);
+        let table = |i: usize| self.kinds[i].table(&chosen[i]).unwrap_or(&SILENT);
         let tables = [table(0), table(1), table(2)];
-        let mut states: [Option<State>; 3] = [None; 3];
-        for (sequence, code) in sequences.iter().zip(codes).rev() {
+        let code = codes(last);
+        let mut states = [0, 1, 2].map(|i| tables[i].first(code[i]));
+        bits.put_words([last].into_iter(), |last| extra(last, code));
+        bits.put_words(before.iter().rev(), |sequence| {
+            let code = codes(sequence);
+            let (mut value, mut count) = (0, 0);
             for i in [1, 2, 0] {
-                let Some(table) = tables[i] else { continue };
-                states[i] = Some(match states[i] {
-                    None => table.first(code[i]),
-                    Some(state) => table.encode(state, code[i], &mut bits),
-                });
+                let (more, len, state) = tables[i].step(states[i], code[i]);
+                value |= more << count;
+                count += len;
+                states[i] = state;
             }
-            let extra = [
-                (sequence.literals, LITERAL_BITS.get(usize::from(code[0])).copied()),
-                (sequence.length, LENGTH_BITS.get(usize::from(code[2])).copied()),
-                (sequence.offset, Some(code[1])),
-            ];
-            for (value, count) in extra {
-                let count = u32::from(count.unwrap_or(0));
-                bits.put(value & ((1u32 << count) - 1), count);
-            }
-        }
+            // At most 24 bits for the states and 16 for literals, 16 and 23 for the match.
+            let [(literals, len), matched] = extra(sequence, code);
+            [(value | literals << count, count + len), matched]
+        });
         for i in [2, 1, 0] {
-            if let (Some(table), Some(state)) = (tables[i], states[i]) {
-                table.finish(state, &mut bits);
-            }
+            tables[i].finish(states[i], &mut bits);
         }
         bits.put(1, 1);
         bits.align();
@@ -284,35 +279,69 @@ fn literals_sizes(kind: Literals, len: usize, coded: usize, out: &mut Vec<u8>) {
 }
 
 /// The codes of literal length, offset and match length (RFC 8878, section 3.1.1.3.2.1.1).
+#[inline(always)]
 fn codes(sequence: &Sequence) -> [u8; 3] {
-    let literals = match sequence.literals {
-        n @ 0..16 => n as u8,
-        n @ 16..24 => (n / 2 + 8) as u8,
-        n @ 24..32 => (n / 4 + 14) as u8,
-        n @ 32..48 => (n / 8 + 18) as u8,
-        48..64 => 24,
-        n => n.ilog2() as u8 + 19,
+    let log = |n: u32| n.checked_ilog2().unwrap_or(0) as u8;
+    let literals = match LITERAL_CODES.get(sequence.literals as usize) {
+        Some(code) => *code,
+        None => log(sequence.literals) + 19,
     };
-    let length = match sequence.length {
-        n @ 0..32 => n as u8,
-        n @ 32..40 => (n / 2 + 16) as u8,
-        n @ 40..48 => (n / 4 + 26) as u8,
-        n @ 48..64 => (n / 8 + 32) as u8,
-        n @ 64..96 => (n / 16 + 36) as u8,
-        96..128 => 42,
-        n => n.ilog2() as u8 + 36,
+    let length = match LENGTH_CODES.get(sequence.length as usize) {
+        Some(code) => *code,
+        None => log(sequence.length) + 36,
     };
-    [literals, sequence.offset.checked_ilog2().unwrap_or(0) as u8, length]
+    [literals, log(sequence.offset), length]
 }
 
-const LITERAL_BITS: [u8; 36] = [
+/// The codes of short literals, and of short matches.
+const LITERAL_CODES: [u8; 64] = short_codes(&LITERAL_BITS);
+const LENGTH_CODES: [u8; 128] = short_codes(&LENGTH_BITS);
+
+const fn short_codes<const N: usize>(bits: &[u8; 64]) -> [u8; N] {
+    let (mut codes, mut code, mut n, mut end) = ([0; N], 0, 0, 1usize << bits[0]);
+    while n < N {
+        if n == end {
+            code += 1;
+            end += 1 << bits[code];
+        }
+        codes[n] = code as u8;
+        n += 1;
+    }
+    codes
+}
+
+/// The extra bits of a sequence with these codes: those of the literals, and those of the match.
+#[inline(always)]
+fn extra(sequence: &Sequence, codes: [u8; 3]) -> [(u64, u32); 2] {
+    let low = |value: u32, count: u8| u64::from(value) & ((1 << count) - 1);
+    let literals = LITERAL_BITS[usize::from(codes[0]) % LITERAL_BITS.len()];
+    let length = LENGTH_BITS[usize::from(codes[2]) % LENGTH_BITS.len()];
+    let offset = codes[1] % 32;
+    let matched = low(sequence.length, length) | low(sequence.offset, offset) << length;
+    [
+        (low(sequence.literals, literals), u32::from(literals)),
+        (matched, u32::from(length) + u32::from(offset)),
+    ]
+}
+
+/// Extra bits of each code; no sequence has those behind the last.
+const LITERAL_BITS: [u8; 64] = padded([
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 3, 3, 4, 6, 7, 8, 9, 10, 11,
     12, 13, 14, 15, 16,
-];
-const LENGTH_BITS: [u8; MAX_SYMBOLS] = [
+]);
+const LENGTH_BITS: [u8; 64] = padded([
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
     1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 5, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16,
-];
+]);
+
+const fn padded<const N: usize>(bits: [u8; N]) -> [u8; 64] {
+    let (mut padded, mut code) = ([0; 64], 0);
+    while code < N {
+        padded[code] = bits[code];
+        code += 1;
+    }
+    padded
+}
 
 /// The table that values of one kind are written with.
 #[derive(Debug)]
@@ -322,7 +351,7 @@ enum Chosen {
     /// None is needed: it is one symbol.
     Run(u8),
     /// A new one.
-    New(Table),
+    New(Box<Table>),
     /// That of the last block.
     Last,
 }
@@ -341,8 +370,8 @@ impl Chosen {
 /// The tables for one kind of value.
 #[derive(Debug)]
 struct Values {
-    standard: Option<Table>,
-    last: Option<Table>,
+    standard: Option<Box<Table>>,
+    last: Option<Box<Table>>,
 }
 
 impl Values {
@@ -362,16 +391,12 @@ impl Values {
         lengths[1..9].copy_from_slice(&[4, 3, 2, 2, 2, 2, 2, 2]);
         lengths[46..].fill(-1);
         [(6, literals), (5, offsets), (6, lengths)].map(|(log, parts)| Self {
-            standard: Table::new(Distribution { log, parts }),
+            standard: Table::new(Distribution { log, parts }).map(Box::new),
             last: None,
         })
     }
 
-    fn choose(&self, codes: impl Iterator<Item = u8>) -> Option<Chosen> {
-        let mut counts = [0u32; MAX_SYMBOLS];
-        for code in codes {
-            *counts.get_mut(usize::from(code))? += 1;
-        }
+    fn choose(&self, counts: &[u32]) -> Option<Chosen> {
         let alphabet = counts.iter().rposition(|count| *count > 0)? + 1;
         let counts = &counts[..alphabet];
         let len = counts.iter().sum::<u32>();
@@ -379,10 +404,10 @@ impl Values {
             return Some(Chosen::Run((alphabet - 1) as u8));
         }
         let log = Distribution::log_for(len as usize, alphabet, MAX_LOG, 0);
-        let new = Table::new(Distribution::of(counts, len as usize, log)?)?;
+        let new = Box::new(Table::new(Distribution::of(counts, len as usize, log)?)?);
         let size = new.cost(counts).wrapping_add(new.distribution.header_bits());
         let size = size.wrapping_add(size.wrapping_add(256) >> 4);
-        let cost = |table: &Option<Table>| table.as_ref().map_or(u32::MAX, |t| t.cost(counts));
+        let cost = |table: &Option<Box<Table>>| table.as_ref().map_or(u32::MAX, |t| t.cost(counts));
         let (standard, last) = (cost(&self.standard), cost(&self.last));
         Some(if standard <= last && standard <= size {
             Chosen::Standard
@@ -395,10 +420,10 @@ impl Values {
 
     fn table<'a>(&'a self, chosen: &'a Chosen) -> Option<&'a Table> {
         match chosen {
-            Chosen::Standard => self.standard.as_ref(),
+            Chosen::Standard => self.standard.as_deref(),
             Chosen::Run(_) => None,
             Chosen::New(table) => Some(table),
-            Chosen::Last => self.last.as_ref(),
+            Chosen::Last => self.last.as_deref(),
         }
     }
 

@@ -1,11 +1,12 @@
 //! Finds matches as klauspost/compress zstd does: the content so far, and where a hash was seen last.
 
 use super::Level;
-use super::block::Sequence;
-use super::search::{LONG_BITS, SHORT_BITS, Search};
+use super::block::{MAX_BLOCK_LEN, Sequence};
+use super::search::{self, Long, Search, Short};
+use crate::deflate::boxed;
 
 /// Content kept beyond the window, so that it is not moved for each block.
-const SLACK_LEN: usize = 2 << 20;
+const SLACK_LEN: usize = 3 << 20;
 /// Positions are counted anew from here on.
 const REBASE: u32 = 1 << 31;
 
@@ -17,60 +18,118 @@ pub(super) type Place = u64;
 pub(super) struct Finder {
     level: Level,
     content: Vec<u8>,
+    /// Where the next block begins in it.
+    block: usize,
     /// The position of the first byte of `content`.
     base: u32,
-    long: Vec<Place>,
-    short: Vec<Place>,
+    long: Box<Long>,
+    short: Box<Short>,
     /// What was found in the last block.
+    pub found: Found,
+}
+
+/// Literals are copied so many bytes at a time.
+const AT_ONCE: usize = 16;
+
+/// The sequences and literals of a block.
+#[derive(Debug)]
+pub(super) struct Found {
     pub sequences: Vec<Sequence>,
-    pub literals: Vec<u8>,
+    literals: Box<[u8; MAX_BLOCK_LEN + AT_ONCE]>,
+    literals_len: usize,
+}
+
+impl Found {
+    fn new() -> Self {
+        Self { sequences: Vec::new(), literals: boxed(0), literals_len: 0 }
+    }
+
+    fn clear(&mut self) {
+        self.sequences.clear();
+        self.literals_len = 0;
+    }
+
+    pub(super) fn literals(&self) -> &[u8] {
+        &self.literals[..self.literals_len.min(MAX_BLOCK_LEN)]
+    }
+
+    /// Appends content as literals.
+    #[inline(always)]
+    pub(super) fn push_literals(&mut self, content: &[u8], start: usize, end: usize) {
+        let (mut from, mut to) = (start, self.literals_len);
+        self.literals_len += end - start;
+        while from < end {
+            let copied = match (
+                content[from..].first_chunk::<AT_ONCE>(),
+                self.literals[to..].first_chunk_mut(),
+            ) {
+                (Some(bytes), Some(room)) => {
+                    *room = *bytes;
+                    AT_ONCE
+                }
+                _ => {
+                    self.literals[to..][..end - from].copy_from_slice(&content[from..end]);
+                    end - from
+                }
+            };
+            from += copied;
+            to += copied;
+        }
+    }
 }
 
 impl Finder {
     pub(super) fn new(level: Level) -> Self {
-        let long_len = match level {
-            Level::Fastest => 0,
-            Level::Default => 1 << LONG_BITS,
-        };
         Self {
             level,
-            content: Vec::new(),
+            content: Vec::with_capacity(level.window_len() + SLACK_LEN),
+            block: 0,
             base: level.window_len() as u32,
-            long: vec![0; long_len],
-            short: vec![0; 1 << SHORT_BITS],
-            sequences: Vec::new(),
-            literals: Vec::new(),
+            long: boxed(0),
+            short: boxed(0),
+            found: Found::new(),
         }
     }
 
-    /// Finds the sequences of the next block. `alone` is for a text of one block, which is searched a little
-    /// differently.
-    pub(super) fn find(&mut self, block: &[u8], alone: bool) {
-        self.make_room(block.len());
-        let start = self.content.len();
-        self.content.extend_from_slice(block);
-        self.sequences.clear();
-        self.literals.clear();
-        let mut emitted = start;
-        let (fewest, margin) = Search::limits(self.level);
-        if block.len() >= fewest {
-            let Self { level, content, base, long, short, sequences, literals } = self;
-            let mut search = Search {
-                level: *level,
+    /// Takes in content of the next block, which is no longer than the level's.
+    pub(super) fn append(&mut self, text: &[u8]) {
+        if self.block().is_empty() {
+            self.make_room();
+        }
+        self.content.extend_from_slice(text);
+    }
+
+    /// Content that was taken in since the last block.
+    pub(super) fn block(&self) -> &[u8] {
+        &self.content[self.block..]
+    }
+
+    /// Finds the sequences of the block. `alone` is for a text of one block, which is searched a little differently.
+    pub(super) fn find(&mut self, alone: bool) {
+        let Self { level, content, block, base, long, short, found } = self;
+        found.clear();
+        let mut emitted = *block;
+        let (fewest, margin) = search::limits(*level);
+        if content.len() - *block >= fewest {
+            let search = Search {
+                window_len: level.window_len(),
                 content,
                 base: *base,
                 long,
                 short,
-                sequences,
-                literals,
-                emitted: start,
-                end: start + block.len() - margin,
+                found,
+                emitted,
+                end: content.len() - margin,
                 distances: [0; 2],
             };
-            search.run(alone);
-            emitted = search.emitted;
+            emitted = search.run(*level, alone);
         }
-        self.literals.extend_from_slice(&self.content[emitted..]);
+        found.push_literals(content, emitted, content.len());
+    }
+
+    /// The next block begins.
+    pub(super) fn end_block(&mut self) {
+        self.block = self.content.len();
     }
 
     /// Counts positions from here on.
@@ -85,19 +144,20 @@ impl Finder {
         self.base
     }
 
-    fn make_room(&mut self, len: usize) {
+    fn make_room(&mut self) {
         let window = self.level.window_len();
-        if self.content.len() + len <= window + SLACK_LEN {
+        if self.content.len() + self.level.block_len() <= window + SLACK_LEN {
             return;
         }
         let gone = self.content.len().saturating_sub(window);
         self.content.drain(..gone);
+        self.block -= gone;
         self.base += gone as u32;
         if self.base < REBASE {
             return;
         }
         let less = self.base - window as u32;
-        for place in self.long.iter_mut().chain(&mut self.short) {
+        for place in self.long.iter_mut().chain(&mut *self.short) {
             let position = ((*place >> 32) as u32).saturating_sub(less);
             // What falls out of the window is out of reach.
             *place = u64::from(position) << 32 | (*place & 0xffff_ffff);

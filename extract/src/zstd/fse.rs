@@ -199,17 +199,29 @@ struct Transform {
 #[derive(Debug, Clone)]
 pub(super) struct Table {
     pub distribution: Distribution,
-    states: Vec<u16>,
-    symbols: Vec<Transform>,
+    states: [u16; MAX_STATES],
+    symbols: [Transform; ALPHABET],
 }
 
+/// Tables have no more states.
+const MAX_STATES: usize = 1 << 8;
+/// More symbols than any alphabet has, and a power of two.
+const ALPHABET: usize = 64;
+
+/// The table that has one symbol and writes nothing.
+pub(super) static SILENT: Table = Table {
+    distribution: Distribution { log: 0, parts: Vec::new() },
+    states: [0; MAX_STATES],
+    symbols: [Transform { bits: 0, next: 0 }; ALPHABET],
+};
+
 impl Table {
-    /// None for a distribution that does not fill its table.
+    /// None for a distribution that does not fill its table, or for one of too many states or symbols.
     pub(super) fn new(distribution: Distribution) -> Option<Self> {
         let (log, parts) = (distribution.log, &distribution.parts);
         let size = 1usize << log;
         let taken: usize = parts.iter().map(|part| usize::from(part.unsigned_abs())).sum();
-        if taken != size {
+        if taken != size || size > MAX_STATES || parts.len() > ALPHABET {
             return None;
         }
         let mut starts = Vec::with_capacity(parts.len());
@@ -218,15 +230,17 @@ impl Table {
             starts.push(start);
             start += usize::from(part.unsigned_abs());
         }
-        let mut states = vec![0u16; size];
+        let mut states = [0; MAX_STATES];
         let mut places = starts.clone();
         for (place, symbol) in spread_symbols(log, parts).into_iter().enumerate() {
             let at = places.get_mut(usize::from(symbol))?;
             *states.get_mut(*at)? = (size + place) as u16;
             *at += 1;
         }
-        let symbols = parts.iter().zip(&starts).map(|(&part, &start)| transform(log, part, start));
-        let symbols = symbols.collect();
+        let mut symbols = [Transform::default(); ALPHABET];
+        for (symbol, (&part, &start)) in symbols.iter_mut().zip(parts.iter().zip(&starts)) {
+            *symbol = transform(log, part, start);
+        }
         Some(Self { distribution, states, symbols })
     }
 
@@ -260,12 +274,20 @@ impl Table {
         self.state(state + next)
     }
 
+    /// The bits that lead from the next symbol's state to this one's, their number (at most 8), and this one's state.
+    #[inline(always)]
+    pub(super) fn step(&self, state: State, symbol: u8) -> (u64, u32, State) {
+        let Transform { bits, next } = self.transform(symbol);
+        let count = (u32::from(state.0).wrapping_add(bits) >> 16) & 15;
+        let value = u32::from(state.0) & ((1 << count) - 1);
+        (u64::from(value), count, self.state((i32::from(state.0) >> count) + next))
+    }
+
     /// Writes the bits that lead from the next symbol's state to this one's.
     pub(super) fn encode(&self, state: State, symbol: u8, out: &mut BitWriter) -> State {
-        let Transform { bits, next } = self.transform(symbol);
-        let count = u32::from(state.0).wrapping_add(bits) >> 16;
-        out.put(u32::from(state.0) & ((1 << count) - 1), count);
-        self.state((i32::from(state.0) >> count) + next)
+        let (value, count, state) = self.step(state, symbol);
+        out.put(value as u32, count);
+        state
     }
 
     /// Writes the state that decoding begins with.
@@ -274,13 +296,14 @@ impl Table {
         out.put(u32::from(state.0) & ((1 << log) - 1), log);
     }
 
+    #[inline(always)]
     fn transform(&self, symbol: u8) -> Transform {
-        self.symbols.get(usize::from(symbol)).copied().unwrap_or_default()
+        self.symbols[usize::from(symbol) % ALPHABET]
     }
 
+    #[inline(always)]
     fn state(&self, place: i32) -> State {
-        let place = usize::try_from(place).unwrap_or(usize::MAX);
-        State(self.states.get(place).copied().unwrap_or_default())
+        State(self.states[place as usize % MAX_STATES])
     }
 }
 

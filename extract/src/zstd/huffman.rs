@@ -2,7 +2,7 @@
 //! when the last one serves again.
 
 use super::fse::{self, Distribution, Table};
-use crate::deflate::BitWriter;
+use crate::deflate::{BitWriter, byte_counts};
 
 /// The longest code word.
 const MAX_BITS: u32 = 11;
@@ -54,8 +54,7 @@ impl Coder {
         if !self.may_reuse {
             self.last = None;
         }
-        let mut counts = [0u32; 256];
-        text.iter().for_each(|byte| counts[usize::from(*byte)] += 1);
+        let counts = byte_counts(text);
         let alphabet = counts.iter().rposition(|count| *count > 0).map_or(0, |last| last + 1);
         let counts = &counts[..alphabet];
         let most = counts.iter().copied().max().unwrap_or(0) as usize;
@@ -154,12 +153,26 @@ impl Code {
     }
 
     fn stream(&self, text: &[u8], out: &mut Vec<u8>) {
-        let mut table = [Word::default(); 256];
-        table[..self.words.len()].copy_from_slice(&self.words);
+        // The bits, and their number from bit 16 on.
+        let mut table = [0u32; 256];
+        for (to, word) in table.iter_mut().zip(&self.words) {
+            *to = u32::from(word.bits) | u32::from(word.len) << 16;
+        }
         let mut bits = BitWriter::default();
-        for byte in text.iter().rev() {
+        let fours = text.rchunks_exact(4);
+        let rest = fours.remainder();
+        bits.put_words(fours, |four| {
+            let (mut value, mut count) = (0u64, 0);
+            for byte in four.iter().rev() {
+                let word = table[usize::from(*byte)];
+                value |= u64::from(word & 0xffff) << count;
+                count += word >> 16;
+            }
+            [(value, count)]
+        });
+        for byte in rest.iter().rev() {
             let word = table[usize::from(*byte)];
-            bits.put(u32::from(word.bits), u32::from(word.len));
+            bits.put(word & 0xffff, word >> 16);
         }
         bits.put(1, 1);
         bits.align();

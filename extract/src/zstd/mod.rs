@@ -105,8 +105,6 @@ pub struct Klauspost {
     level: Level,
     finder: Finder,
     blocks: BlockWriter,
-    /// Content of the next block.
-    pending: Vec<u8>,
     /// The length of the block that is being filled.
     block_len: usize,
     begun: bool,
@@ -124,7 +122,6 @@ impl Klauspost {
             level,
             finder: Finder::new(level),
             blocks: BlockWriter::new(release, level),
-            pending: Vec::with_capacity(block_len),
             block_len: match usize::try_from(first_block) {
                 Ok(0) => block_len,
                 first => first.map_or(block_len, |first| first.min(block_len)),
@@ -139,10 +136,11 @@ impl Klauspost {
     pub fn write(&mut self, mut text: &[u8], out: &mut Vec<u8>) {
         self.check.update(text);
         while !text.is_empty() {
-            let (head, tail) = text.split_at(text.len().min(self.block_len - self.pending.len()));
-            self.pending.extend_from_slice(head);
+            let room = self.block_len - self.finder.block().len();
+            let (head, tail) = text.split_at(text.len().min(room));
+            self.finder.append(head);
             text = tail;
-            if self.pending.len() == self.block_len {
+            if self.finder.block().len() == self.block_len {
                 self.begin(out);
                 self.block(false, false, out);
             }
@@ -151,12 +149,12 @@ impl Klauspost {
 
     /// Appends the rest.
     pub fn finish(&mut self, out: &mut Vec<u8>) {
-        if self.begun || self.first_alone || self.pending.is_empty() {
+        if self.begun || self.first_alone || self.finder.block().is_empty() {
             self.begin(out);
-            if self.first_alone && !self.pending.is_empty() {
+            if self.first_alone && !self.finder.block().is_empty() {
                 self.block(false, false, out);
             }
-            if self.pending.is_empty() {
+            if self.finder.block().is_empty() {
                 block::raw(&[], true, out);
             } else {
                 self.block(true, false, out);
@@ -169,10 +167,11 @@ impl Klauspost {
     }
 
     fn block(&mut self, last: bool, alone: bool, out: &mut Vec<u8>) {
-        let Self { finder, blocks, pending, .. } = self;
-        finder.find(pending, alone);
-        blocks.write(pending, &finder.sequences, &finder.literals, last, out);
-        pending.clear();
+        let Self { finder, blocks, .. } = self;
+        finder.find(alone);
+        let found = &finder.found;
+        blocks.write(finder.block(), &found.sequences, found.literals(), last, out);
+        finder.end_block();
         self.block_len = self.level.block_len();
         self.first_alone = false;
     }
@@ -187,7 +186,7 @@ impl Klauspost {
 
     /// The header of a frame of one block, whose length is known.
     fn begin_alone(&mut self, out: &mut Vec<u8>) {
-        let len = self.pending.len();
+        let len = self.finder.block().len();
         let single = len > 1024;
         let size = match len {
             0..256 => 0u8,

@@ -38,9 +38,11 @@ impl Xxh64 {
             self.rest.clear();
         }
         let mut stripes = bytes.chunks_exact(STRIPE_LEN);
+        let mut lanes = self.lanes;
         for chunk in &mut stripes {
-            stripe(&mut self.lanes, chunk);
+            stripe(&mut lanes, chunk);
         }
+        self.lanes = lanes;
         self.rest.extend_from_slice(stripes.remainder());
     }
 
@@ -78,18 +80,24 @@ impl Xxh64 {
     }
 }
 
+#[inline(always)]
 fn stripe(lanes: &mut [u64; 4], bytes: &[u8]) {
     for (lane, word) in lanes.iter_mut().zip(bytes.chunks_exact(8)) {
         *lane = round(*lane, little_endian(word));
     }
 }
 
+#[inline(always)]
 fn round(lane: u64, word: u64) -> u64 {
     lane.wrapping_add(word.wrapping_mul(PRIMES[1])).rotate_left(31).wrapping_mul(PRIMES[0])
 }
 
+#[inline(always)]
 fn little_endian(bytes: &[u8]) -> u64 {
-    bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
+    match bytes.first_chunk() {
+        Some(word) => u64::from_le_bytes(*word),
+        None => bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+    }
 }
 
 #[cfg(test)]

@@ -2,10 +2,10 @@
 
 use super::tree;
 use crate::deflate::bits::BitWriter;
+use crate::deflate::header::{ORDER, write_stored};
 use crate::deflate::huffman::Code;
-use crate::deflate::symbols::{
-    Codes, Counts, DISTANCES, END, LITERALS, ORDER, Token, write_stored,
-};
+use crate::deflate::symbols::{Codes, Counts, DISTANCES, END, LITERALS};
+use crate::deflate::tokens::Token;
 
 const CODE_LENGTHS: usize = 19;
 /// Bits after each symbol that repeats a length.

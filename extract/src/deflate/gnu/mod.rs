@@ -10,8 +10,9 @@ mod tree;
 use block::Block;
 
 use super::bits::BitWriter;
-use super::go_lazy::common_prefix;
-use super::symbols::{Codes, Counts, DISTANCE_RANGES, END, Token, distance_symbol, length_symbol};
+use super::symbols::{Codes, Counts, DISTANCE_RANGES, END, distance_symbol, length_symbol};
+use super::tokens::Token;
+use super::window::common_prefix;
 
 const HALF: usize = 1 << 15;
 const WINDOW: usize = 2 * HALF;

@@ -2,20 +2,13 @@
 
 use super::Class;
 use super::writer::BlockWriter;
-use crate::deflate::go_lazy::common_prefix;
+use crate::deflate::chains::{Chains, LOOK_AHEAD, Limits, Link, MAX_MATCH, MIN_MATCH, WINDOW};
 use crate::deflate::huffman::Code;
-use crate::deflate::symbols::{
-    DISTANCE_RANGES, LENGTH_RANGES, Token, distance_symbol, length_symbol,
-};
+use crate::deflate::symbols::{DISTANCE_RANGES, LENGTH_RANGES, distance_symbol, length_symbol};
+use crate::deflate::tokens::{Token, Tokens};
+use crate::deflate::window::common;
 
-const WINDOW: usize = 1 << 15;
-const BUFFER: usize = 2 * WINDOW;
-const MIN_MATCH: usize = 4;
-const MAX_MATCH: usize = 258;
-const LOOK_AHEAD: usize = MIN_MATCH + MAX_MATCH;
-const MOVE_AT: usize = BUFFER - LOOK_AHEAD;
 const TOKENS: usize = 1 << 15;
-const HASH_BITS: u32 = 17;
 /// Where the search at a match's end begins to compare.
 const CHECK: usize = 2;
 /// What a match must gain beside its own bits, in bits.
@@ -27,22 +20,19 @@ const MIN_GAIN: i64 = 4;
 #[derive(Debug)]
 pub(super) struct Lazy {
     class: Class,
-    chain: usize,
+    chain: u32,
     nice: usize,
     lazy: usize,
-    buffer: Vec<u8>,
-    moved: usize,
+    chains: Chains,
     at: usize,
-    heads: Vec<u32>,
-    links: Vec<u32>,
-    head: u32,
+    head: Link,
     length: usize,
     distance: usize,
     pending: bool,
     /// Literals in a row.
     misses: u16,
     block_start: Option<usize>,
-    tokens: Vec<Token>,
+    tokens: Tokens,
     /// Bits of each byte as a literal, at level 9.
     literal_bits: Option<[u8; 256]>,
 }
@@ -59,27 +49,35 @@ impl Lazy {
             chain,
             nice,
             lazy,
-            buffer: Vec::with_capacity(BUFFER),
-            moved: 0,
+            chains: Chains::new(),
             at: 0,
-            heads: vec![0; 1 << HASH_BITS],
-            links: vec![0; WINDOW],
             head: 0,
             length: MIN_MATCH - 1,
             distance: 0,
             pending: false,
             misses: 0,
             block_start: Some(0),
-            tokens: Vec::with_capacity(TOKENS),
+            tokens: Tokens::new(),
             literal_bits: (level == 9).then_some([0; 256]),
+        }
+    }
+
+    /// Begins another text.
+    pub(super) fn reset(&mut self) {
+        self.chains.clear();
+        (self.at, self.head, self.length, self.distance) = (0, 0, MIN_MATCH - 1, 0);
+        (self.pending, self.misses, self.block_start) = (false, 0, Some(0));
+        self.tokens.clear();
+        if let Some(bits) = &mut self.literal_bits {
+            bits.fill(0);
         }
     }
 
     /// Makes text known that is not encoded: at most 32 KiB, before anything else.
     pub(super) fn dictionary(&mut self, text: &[u8]) {
-        self.buffer.extend_from_slice(text);
+        self.chains.append(text);
         for at in 0..text.len().saturating_sub(MIN_MATCH - 1) {
-            self.insert(at);
+            self.chains.insert(self.chains.klauspost_hash(at), at);
         }
         self.at = text.len();
         // The first block counts the dictionary as its own text, so it is never stored.
@@ -88,19 +86,15 @@ impl Lazy {
 
     pub(super) fn write(&mut self, mut text: &[u8], writer: &mut BlockWriter) {
         loop {
-            let n = text.len().min(BUFFER - self.buffer.len());
-            self.buffer.extend_from_slice(&text[..n]);
-            text = &text[n..];
+            text = self.chains.append(text);
             if text.is_empty() {
                 return;
             }
             self.search(false, writer);
-            if self.at >= MOVE_AT {
-                self.buffer.drain(..WINDOW);
-                self.at -= WINDOW;
-                self.moved += WINDOW;
-                self.block_start = self.block_start.and_then(|start| start.checked_sub(WINDOW));
-            }
+            let moved = self.chains.move_on(self.at);
+            self.at -= moved;
+            self.head = self.head.saturating_sub(moved as Link);
+            self.block_start = self.block_start.and_then(|start| start.checked_sub(moved));
         }
     }
 
@@ -110,7 +104,7 @@ impl Lazy {
     }
 
     fn search(&mut self, last: bool, writer: &mut BlockWriter) {
-        let end = self.buffer.len();
+        let end = self.chains.len;
         if end - self.at < LOOK_AHEAD && !last {
             return;
         }
@@ -123,9 +117,9 @@ impl Lazy {
                 }
                 if look_ahead == 0 {
                     if std::mem::take(&mut self.pending) {
-                        self.tokens.push(Token::literal(self.buffer[self.at - 1]));
+                        self.tokens.push(Token::literal(self.chains.byte(self.at - 1)));
                     }
-                    if !self.tokens.is_empty() {
+                    if self.tokens.len() > 0 {
                         self.write_block(writer, last);
                     }
                     return;
@@ -137,7 +131,7 @@ impl Lazy {
 
     fn weigh_literals(&mut self) {
         let Some(bits) = &mut self.literal_bits else { return };
-        let text = &self.buffer[self.at..];
+        let text = &self.chains.text[self.at..self.chains.len];
         let text = if self.class.weighs_all() { text } else { &text[..text.len().min(TOKENS)] };
         if text.is_empty() {
             return;
@@ -172,7 +166,7 @@ impl Lazy {
         self.tokens.push(Token::matched(length, distance));
         let next = self.at + length - 1;
         for at in self.at + 1..next.min(end.saturating_sub(MIN_MATCH - 1)) {
-            self.insert(at);
+            self.chains.insert(self.chains.klauspost_hash(at), at);
         }
         self.at = next;
         self.pending = false;
@@ -186,13 +180,12 @@ impl Lazy {
         let start = self.at - 1;
         let least = self.at.saturating_sub(WINDOW);
         let back = MIN_MATCH - CHECK;
-        let head = self.in_buffer(self.heads[self.hash(start + length - back)]);
+        let head = self.chains.last(self.chains.klauspost_hash(start + length - back));
         let from = head.and_then(|head| (head + back).checked_sub(length));
         let Some(from) = from.filter(|&from| from > least && from < start) else {
             return (length, distance);
         };
-        let to = start + look_ahead.min(MAX_MATCH);
-        let found = common_prefix(&self.buffer[from..], &self.buffer[start..to]);
+        let found = common(&self.chains.text, from, start, look_ahead.min(MAX_MATCH));
         if found > length { (found, start - from) } else { (length, distance) }
     }
 
@@ -208,7 +201,7 @@ impl Lazy {
     ) -> (usize, usize) {
         let start = self.at - 1;
         let least = self.at.saturating_sub(WINDOW) + CHECK;
-        let Some(head) = self.in_buffer(self.heads[self.hash(start + length)]) else {
+        let Some(head) = self.chains.last(self.chains.klauspost_hash(start + length)) else {
             return (length, distance);
         };
         let Some(from) =
@@ -219,16 +212,15 @@ impl Lazy {
         if from > start {
             return (length, distance);
         }
-        let to = start + look_ahead.min(MAX_MATCH + CHECK);
-        let mut found =
-            common_prefix(&self.buffer[from + CHECK..], &self.buffer[start + CHECK..to]);
+        let most = look_ahead.min(MAX_MATCH + CHECK) - CHECK;
+        let mut found = common(&self.chains.text, from + CHECK, start + CHECK, most);
         if found <= length {
             return (length, distance);
         }
         for i in (0..CHECK).rev() {
-            if found >= MAX_MATCH || self.buffer[start + i] != self.buffer[from + i] {
+            if found >= MAX_MATCH || self.chains.byte(start + i) != self.chains.byte(from + i) {
                 for owed in 0..=i {
-                    self.tokens.push(Token::literal(self.buffer[start + owed]));
+                    self.tokens.push(Token::literal(self.chains.byte(start + owed)));
                     self.write_full_block(writer, last);
                     self.at += 1;
                     self.enter(end);
@@ -251,10 +243,11 @@ impl Lazy {
             return;
         }
         self.misses = self.misses.wrapping_add(1);
-        self.tokens.push(Token::literal(self.buffer[self.at - 1]));
+        self.tokens.push(Token::literal(self.chains.byte(self.at - 1)));
         self.write_full_block(writer, last);
         self.at += 1;
-        let Some(excess) = usize::from(self.misses).checked_sub(self.chain).filter(|&n| n > 0)
+        let Some(excess) =
+            usize::from(self.misses).checked_sub(self.chain as usize).filter(|&n| n > 0)
         else {
             return;
         };
@@ -262,12 +255,12 @@ impl Lazy {
             if self.at + 1 >= end {
                 break;
             }
-            self.tokens.push(Token::literal(self.buffer[self.at - 1]));
+            self.tokens.push(Token::literal(self.chains.byte(self.at - 1)));
             self.write_full_block(writer, last);
             self.enter(end);
             self.at += 1;
         }
-        self.tokens.push(Token::literal(self.buffer[self.at - 1]));
+        self.tokens.push(Token::literal(self.chains.byte(self.at - 1)));
         self.pending = false;
         self.write_full_block(writer, last);
     }
@@ -279,8 +272,8 @@ impl Lazy {
     }
 
     fn write_block(&mut self, writer: &mut BlockWriter, last: bool) {
-        let text = self.block_start.map(|start| &self.buffer[start..self.at]);
-        writer.tokens(&self.tokens, text, last);
+        let text = self.block_start.map(|start| &self.chains.text[start..self.at]);
+        writer.tokens(self.tokens.as_slice(), text, last);
         self.block_start = Some(self.at);
         self.tokens.clear();
     }
@@ -288,64 +281,28 @@ impl Lazy {
     /// Enters the current position and remembers what the head of its chain was.
     fn enter(&mut self, end: usize) {
         if self.at + MIN_MATCH <= end {
-            self.head = self.insert(self.at);
+            self.head = self.chains.insert(self.chains.klauspost_hash(self.at), self.at);
         }
     }
 
-    fn hash(&self, at: usize) -> usize {
-        let four = [self.buffer[at], self.buffer[at + 1], self.buffer[at + 2], self.buffer[at + 3]];
-        (u32::from_le_bytes(four).wrapping_mul(2_654_435_761) >> (32 - HASH_BITS)) as usize
-    }
-
-    fn insert(&mut self, at: usize) -> u32 {
-        let hash = self.hash(at);
-        let position = ((self.moved + at) as u32).wrapping_add(1);
-        let head = std::mem::replace(&mut self.heads[hash], position);
-        self.links[at & (WINDOW - 1)] = head;
-        head
-    }
-
-    fn in_buffer(&self, link: u32) -> Option<usize> {
-        if link == 0 {
-            return None;
-        }
-        let place = i64::from(link) - 1 - self.moved as i64;
-        usize::try_from(place).ok()
-    }
-
+    #[inline(always)]
     fn find(&mut self, look_ahead: usize) {
-        let at = self.at;
-        let reach = at.saturating_sub(WINDOW);
         let most = look_ahead.min(MAX_MATCH);
-        let nice = self.nice.min(most);
-        let (before, ours) = (&self.buffer[..at + most], &self.buffer[at..at + most]);
-        let mut link = self.head;
-        let mut gain = MIN_GAIN;
-        for _ in 0..self.chain {
-            let Some(from) = self.in_buffer(link).filter(|&from| from >= reach && from < at) else {
-                return;
-            };
-            if before[from + self.length] == ours[self.length] {
-                let n = common_prefix(&before[from..], ours);
-                let better = n > self.length
-                    && self.literal_bits.as_ref().is_none_or(|bits| {
-                        let new = gain_of(&ours[..n], at - from, bits);
-                        let better = new > gain;
-                        gain = gain.max(new);
-                        better
-                    });
-                if better {
-                    (self.length, self.distance) = (n, at - from);
-                    if n >= nice {
-                        return;
-                    }
-                }
+        let limits = Limits { most, nice: self.nice.min(most), chain: self.chain };
+        let found = match &self.literal_bits {
+            None => self.chains.find(self.head, self.at, limits, |_, _| true),
+            Some(bits) => {
+                let ours = &self.chains.text[self.at..self.at + most];
+                let mut gain = MIN_GAIN;
+                self.chains.find(self.head, self.at, limits, |n, distance| {
+                    let new = gain_of(&ours[..n], distance, bits);
+                    let better = new > gain;
+                    gain = gain.max(new);
+                    better
+                })
             }
-            if from == reach {
-                return;
-            }
-            link = self.links[from & (WINDOW - 1)];
-        }
+        };
+        (self.length, self.distance) = found;
     }
 }
 

@@ -9,7 +9,7 @@ use fast::Search;
 use lazy::Lazy;
 use writer::BlockWriter;
 
-use super::symbols::Token;
+use super::tokens::Tokens;
 
 /// Releases that give the same bytes, oldest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -134,7 +134,7 @@ enum Work {
 pub struct Klauspost {
     work: Work,
     buffer: Vec<u8>,
-    tokens: Vec<Token>,
+    tokens: Tokens,
     writer: BlockWriter,
 }
 
@@ -157,9 +157,20 @@ impl Klauspost {
         Self {
             work,
             buffer: Vec::new(),
-            tokens: Vec::new(),
+            tokens: Tokens::new(),
             writer: BlockWriter::new(class, penalty),
         }
+    }
+
+    /// Begins another stream.
+    pub fn reset(&mut self) {
+        match &mut self.work {
+            Work::Fast(search) => search.drop_history(),
+            Work::Lazy(lazy) => lazy.reset(),
+            Work::Store | Work::HuffmanOnly => {}
+        }
+        self.buffer.clear();
+        self.writer.reset();
     }
 
     /// Makes text known that is not encoded, before anything else: its last 32 KiB.
@@ -227,12 +238,13 @@ impl Klauspost {
             }
             Work::Fast(search) => {
                 search.block(text, &mut self.tokens);
-                if self.tokens.is_empty() {
+                let tokens = self.tokens.as_slice();
+                if tokens.is_empty() {
                     self.writer.stored(text);
-                } else if self.tokens.len() > text.len() - text.len() / 16 {
+                } else if tokens.len() > text.len() - text.len() / 16 {
                     self.writer.literals(text, sync);
                 } else {
-                    self.writer.tokens(&self.tokens, Some(text), sync);
+                    self.writer.tokens(tokens, Some(text), sync);
                 }
             }
             Work::Lazy(_) => {}

@@ -2,11 +2,12 @@
 
 use super::Class;
 use crate::deflate::bits::BitWriter;
+use crate::deflate::header::{Header, stored_size, write_stored};
 use crate::deflate::huffman::Code;
 use crate::deflate::symbols::{
-    Codes, Counts, DISTANCE_RANGES, DISTANCES, END, Header, LENGTH_RANGES, LITERALS, Token,
-    stored_size, write_stored,
+    Codes, Counts, DISTANCE_RANGES, DISTANCES, END, LENGTH_RANGES, LITERALS,
 };
+use crate::deflate::tokens::Token;
 
 /// Blocks of fewer tokens may use the fixed codes.
 const FEW_TOKENS: usize = 250;
@@ -55,6 +56,11 @@ impl BlockWriter {
             fixed: Codes::fixed(),
             bits: BitWriter::default(),
         }
+    }
+
+    /// Begins another stream; what was written of the one before must have been taken.
+    pub(super) fn reset(&mut self) {
+        (self.open, self.header_size, self.bits) = (None, 0, BitWriter::default());
     }
 
     /// Writes the end of the open block, if there is one.
@@ -248,9 +254,7 @@ impl BlockWriter {
             self.open_literals(literals);
         }
         if let Some(open) = &self.open {
-            for &byte in text {
-                open.codes.put_literal(usize::from(byte), &mut self.bits);
-            }
+            open.codes.write_bytes(text, &mut self.bits);
         }
         if sync {
             self.close();

@@ -8,7 +8,7 @@ use dd_inspect::range::ReadAt;
 use super::{MAX_HELD, OPTIMAL, OPTIMAL_FULL, Predicted, Ready, length, optimal};
 use crate::deflate::bits::BitWriter;
 use crate::deflate::parse::{BlockHead, Event, Kind, Parser};
-use crate::deflate::symbols::Token;
+use crate::deflate::tokens::Token;
 use crate::encoding::stream::Known;
 use crate::encoding::varint;
 

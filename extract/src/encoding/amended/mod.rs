@@ -32,8 +32,10 @@ use std::io::{self, Read};
 use super::stream::{Known, Writer};
 use super::varint;
 use crate::deflate::bits::BitWriter;
+use crate::deflate::header::Header;
 use crate::deflate::parse::{BlockHead, DynamicHead, Event, Kind, MAX_HEADER_BITS, Parser};
-use crate::deflate::symbols::{Codes, Counts, DISTANCES, END, Header, LITERALS, Token};
+use crate::deflate::symbols::{Codes, Counts, DISTANCES, END, LITERALS};
+use crate::deflate::tokens::Token;
 
 /// What a reader must have for it beside the encoder.
 pub const ID: &str = "amended-1";

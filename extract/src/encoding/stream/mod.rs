@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::pigz::Pigz;
 use super::varint;
 use super::zlib::{self, Deflater, ZlibParams};
-use crate::deflate::{Blocks, Class, Gnu, Go, Klauspost, Piece};
+use crate::deflate::{Blocks, Class, Gnu, Go, Klauspost, Piece, blocks_held};
 pub use releases::{GoRelease, KlauspostRelease};
 use releases::{name, place};
 
@@ -24,6 +24,10 @@ pub const MAX_BLOCK: u64 = 4 << 20;
 const MIN_PIGZ_BLOCK: u64 = 32 << 10;
 /// Blocks are encoded on this many threads at most.
 const MAX_THREADS: u64 = 4;
+/// Memory that an encoder on several threads takes at most, in bytes.
+const MOST_MEMORY: u64 = 20 << 20;
+/// Memory that an encoder of one block takes, in bytes.
+const ENCODER_MEMORY: u64 = 2 << 20;
 
 /// A deflate stream that an encoder writes which is known: nothing but its parameters is needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -251,18 +255,22 @@ impl fmt::Display for Known {
     }
 }
 
-/// Memory that any of the encoders takes with blocks of this length: for each thread an encoder, and the text of a block, what is made
-/// of it, and a block that waits.
+/// Memory that any of the encoders takes with blocks of this length, the threads' included.
 pub(super) fn memory(block: u64) -> u64 {
     if block == 0 {
         return 4 << 20;
     }
-    max_threads(block).saturating_mul((2 << 20) + block.saturating_mul(3))
+    memory_on(max_threads(block), block)
+}
+
+fn memory_on(threads: u64, block: u64) -> u64 {
+    (threads * ENCODER_MEMORY).saturating_add(blocks_held(threads).saturating_mul(block))
 }
 
 /// Threads that memory is counted for, by the length of a block.
 fn max_threads(block: u64) -> u64 {
-    ((20 << 20) / (4 * block.max(1))).clamp(1, MAX_THREADS)
+    let fits = |threads: &u64| memory_on(*threads, block) <= MOST_MEMORY;
+    (1..=MAX_THREADS).rev().find(fits).unwrap_or(1)
 }
 
 /// Threads for blocks of this length on this machine.

@@ -1,73 +1,96 @@
 //! Levels 1 to 3: one table, with the last position of each hash, or the last two.
 
-use super::super::history::REACH;
-use super::{Match, Search};
-use crate::deflate::symbols::Token;
+use super::super::history::{REACH, hash4, hash4_old, hash5};
+use super::{Match, Run};
+use crate::deflate::window::load64;
 
-impl Search {
-    /// Bytes that must follow a position entered at the end of a block.
-    fn after_end(&self) -> usize {
-        if self.class.hashes_five_bytes() { 8 } else { 4 }
+/// Bytes that must follow a position entered at the end of a block.
+const fn after_end(five: bool) -> usize {
+    if five { 8 } else { 4 }
+}
+
+/// The hash of a level, by five bytes or by four.
+#[inline(always)]
+fn hash<const LEVEL: u8, const FIVE: bool>(x: u64) -> usize {
+    let bits = match LEVEL {
+        1 => 15,
+        2 => 17,
+        _ => 16,
+    };
+    match LEVEL {
+        _ if FIVE => hash5(x, bits),
+        1 => hash4_old(x, bits),
+        _ => hash4(x, bits),
+    }
+}
+
+impl Run<'_> {
+    #[inline(always)]
+    fn load(&self, at: usize) -> u64 {
+        load64(self.view.text, at)
     }
 
     /// The next match of levels 1 and 2, and the position after the last one that was probed.
-    fn probe_pairs(&mut self, mut next: usize, emitted: usize) -> Option<(Match, usize)> {
-        let limit = self.limit();
-        let mut cv = self.history.load64(next);
+    #[inline(always)]
+    fn probe_pairs<const LEVEL: u8, const FIVE: bool>(
+        &mut self,
+        mut next: usize,
+    ) -> Option<(Match, usize)> {
+        let mut cv = self.load(next);
         loop {
             let mut at = next;
-            next = at + 2 + ((at - emitted) >> 5);
-            if next > limit {
+            next = at + 2 + ((at - self.emitted) >> 5);
+            if next > self.limit {
                 return None;
             }
-            let candidate = self.set(self.hash(cv), at);
-            let ahead = self.history.load64(next);
-            if let Some(from) = self.history.near(candidate, at, cv as u32) {
-                self.set(self.hash(ahead), next);
+            let candidate = self.set(hash::<LEVEL, FIVE>(cv), at);
+            let ahead = self.load(next);
+            if let Some(from) = self.view.near(candidate, at, cv as u32) {
+                self.set(hash::<LEVEL, FIVE>(ahead), next);
                 return Some((self.whole(at, from), next));
             }
             cv = ahead;
             at = next;
             next += 1;
-            let hash = self.hash(cv);
+            let hash = hash::<LEVEL, FIVE>(cv);
             let candidate = self.set(hash, at);
-            if let Some(from) = self.history.near(candidate, at, cv as u32) {
-                if self.level == 1 {
+            if let Some(from) = self.view.near(candidate, at, cv as u32) {
+                if LEVEL == 1 {
                     self.set(hash, next);
                 }
                 return Some((self.whole(at, from), next));
             }
-            cv = self.history.load64(next);
+            cv = self.load(next);
         }
     }
 
-    pub(super) fn level_1_2(&mut self, start: usize, emitted: &mut usize, tokens: &mut Vec<Token>) {
-        let limit = self.limit();
+    /// The search of levels 1 and 2; the end of its last match.
+    pub(super) fn level_1_2<const LEVEL: u8, const FIVE: bool>(mut self, start: usize) -> usize {
         let mut at = start;
-        while let Some((mut found, next)) = self.probe_pairs(at, *emitted) {
+        while let Some((mut found, next)) = self.probe_pairs::<LEVEL, FIVE>(at) {
             loop {
-                let (end, len) = self.emit(found, emitted, tokens);
+                let (end, len) = self.emit(found);
                 at = if next >= end { next + 1 } else { end };
-                if at >= limit {
-                    if at + len + self.after_end() < self.history.text.len() {
-                        self.set(self.hash(self.history.load64(at)), at);
+                if at >= self.limit {
+                    if at + len + after_end(FIVE) < self.view.len {
+                        self.set(hash::<LEVEL, FIVE>(self.load(at)), at);
                     }
-                    return;
+                    return self.emitted;
                 }
-                if self.level == 2 {
+                if LEVEL == 2 {
                     for i in (at - len + 2..at.saturating_sub(5)).step_by(7) {
-                        let x = self.history.load64(i);
-                        self.set(self.hash(x), i);
-                        self.set(self.hash(x >> 16), i + 2);
-                        self.set(self.hash(x >> 32), i + 4);
+                        let x = self.load(i);
+                        self.set(hash::<LEVEL, FIVE>(x), i);
+                        self.set(hash::<LEVEL, FIVE>(x >> 16), i + 2);
+                        self.set(hash::<LEVEL, FIVE>(x >> 32), i + 4);
                     }
                 }
-                let x = self.history.load64(at - 2);
-                self.set(self.hash(x), at - 2);
-                if self.level == 2 {
-                    self.set(self.hash(x >> 8), at - 1);
+                let x = self.load(at - 2);
+                self.set(hash::<LEVEL, FIVE>(x), at - 2);
+                if LEVEL == 2 {
+                    self.set(hash::<LEVEL, FIVE>(x >> 8), at - 1);
                 }
-                let candidate = self.set(self.hash(x >> 16), at);
+                let candidate = self.set(hash::<LEVEL, FIVE>(x >> 16), at);
                 match self.reached(candidate, at, (x >> 16) as u32) {
                     Some(from) => found = self.whole(at, from),
                     None => break,
@@ -75,35 +98,35 @@ impl Search {
             }
             at += 1;
         }
+        self.emitted
     }
 
     /// The next match of level 3.
-    fn probe_two(&mut self, mut next: usize, emitted: usize) -> Option<(Match, usize)> {
-        let limit = self.limit();
-        let skip = if self.class.hashes_five_bytes() { 7 } else { 6 };
-        let mut cv = self.history.load64(next);
+    #[inline(always)]
+    fn probe_two<const FIVE: bool>(&mut self, mut next: usize) -> Option<(Match, usize)> {
+        let skip = if FIVE { 7 } else { 6 };
+        let mut cv = self.load(next);
         loop {
             let at = next;
-            next = at + 1 + ((at - emitted) >> skip);
-            if next > limit {
+            next = at + 1 + ((at - self.emitted) >> skip);
+            if next > self.limit {
                 return None;
             }
-            let [current, previous] = self.push(self.hash(cv), at);
+            let [current, previous] = self.push(hash::<3, FIVE>(cv), at);
             let four = cv as u32;
-            cv = self.history.load64(next);
-            let least = at as i64 - (REACH - 4);
-            if self.history.place(current) < least {
+            cv = self.load(next);
+            if self.view.distance(current, at) > REACH - 4 {
                 continue;
             }
-            let previous_place = self.history.place(previous);
+            let far = self.view.distance(previous, at);
             let previous = self.reached(previous, at, four);
             match (self.reached(current, at, four), previous) {
-                (Some(from), Some(older)) if previous_place >= least => {
+                (Some(from), Some(older)) if far <= REACH - 4 => {
                     let (newer, older) = (self.whole(at, from), self.whole(at, older));
                     return Some((if older.len > newer.len { older } else { newer }, next));
                 }
                 (Some(from), _) => return Some((self.whole(at, from), next)),
-                (None, Some(from)) if previous_place > least => {
+                (None, Some(from)) if far < REACH - 4 => {
                     return Some((self.whole(at, from), next));
                 }
                 _ => {}
@@ -111,33 +134,32 @@ impl Search {
         }
     }
 
-    pub(super) fn level_3(&mut self, start: usize, emitted: &mut usize, tokens: &mut Vec<Token>) {
-        let limit = self.limit();
+    /// The search of level 3; the end of its last match.
+    pub(super) fn level_3<const FIVE: bool>(mut self, start: usize) -> usize {
         let mut at = start;
-        while let Some((mut found, next)) = self.probe_two(at, *emitted) {
+        while let Some((mut found, next)) = self.probe_two::<FIVE>(at) {
             loop {
-                let (end, len) = self.emit(found, emitted, tokens);
+                let (end, len) = self.emit(found);
                 at = if next >= end { next + 1 } else { end };
-                if at >= limit {
+                if at >= self.limit {
                     let after = found.from + found.len;
-                    if after + self.after_end() < self.history.text.len() && after > 0 {
-                        self.push(self.hash(self.history.load64(after)), after);
+                    if after + after_end(FIVE) < self.view.len && after > 0 {
+                        self.push(hash::<3, FIVE>(self.load(after)), after);
                     }
-                    return;
+                    return self.emitted;
                 }
-                let step = if self.class.hashes_five_bytes() { 6 } else { 5 };
+                let step = if FIVE { 6 } else { 5 };
                 for i in (at - len + 2..at.saturating_sub(5)).step_by(step) {
-                    self.push(self.hash(self.history.load64(i)), i);
+                    self.push(hash::<3, FIVE>(self.load(i)), i);
                 }
-                let x = self.history.load64(at - 2);
-                self.push(self.hash(x), at - 2);
-                self.push(self.hash(x >> 8), at - 1);
-                let candidates = self.push(self.hash(x >> 16), at);
-                let least = at as i64 - (REACH - 4);
+                let x = self.load(at - 2);
+                self.push(hash::<3, FIVE>(x), at - 2);
+                self.push(hash::<3, FIVE>(x >> 8), at - 1);
+                let candidates = self.push(hash::<3, FIVE>(x >> 16), at);
                 // The older one may be the nearer: the last insertion of a block is no new position.
                 let again = candidates
                     .into_iter()
-                    .take_while(|&slot| self.history.place(slot) > least)
+                    .take_while(|&slot| self.view.distance(slot, at) < REACH - 4)
                     .find_map(|slot| self.reached(slot, at, (x >> 16) as u32));
                 match again {
                     Some(from) => found = self.whole(at, from),
@@ -146,5 +168,6 @@ impl Search {
             }
             at += 1;
         }
+        self.emitted
     }
 }

@@ -1,38 +1,57 @@
 //! Levels 4 to 6: a table by the hash of four bytes and one by the hash of seven.
 
-use super::super::history::{REACH, hash4, hash7};
-use super::{MAX_MATCH, Match, Search};
-use crate::deflate::go_lazy::common_prefix;
-use crate::deflate::symbols::Token;
+use super::super::history::{REACH, Slot, hash4, hash7};
+use super::{MAX_MATCH, Match, Run};
+use crate::deflate::window::{common, load32, load64};
 
 /// Matches below this may be bettered by a look at their end, at level 5.
 const SHORT: usize = 30;
 
-impl Search {
+impl Run<'_> {
+    #[inline(always)]
+    fn word(&self, at: usize) -> u64 {
+        load64(self.view.text, at)
+    }
+
+    /// Enters a position whose bytes these are into the table by four; what stood there.
+    #[inline(always)]
+    fn set_four(&mut self, x: u64, at: usize) -> Slot {
+        self.set(hash4(x, 15), at)
+    }
+
+    /// The same by seven.
+    #[inline(always)]
+    fn push_seven(&mut self, x: u64, at: usize) -> [Slot; 2] {
+        self.push(hash7(x, 15), at)
+    }
+
     /// The next match of level 4.
-    fn probe_4(&mut self, mut next: usize, emitted: usize) -> Option<(Match, usize)> {
-        let limit = self.limit();
-        let mut cv = self.history.load64(next);
+    #[inline(always)]
+    fn probe_4(&mut self, mut next: usize) -> Option<(Match, usize)> {
+        let mut cv = self.word(next);
         loop {
             let at = next;
-            next = at + 1 + ((at - emitted) >> 6);
-            if next > limit {
+            next = at + 1 + ((at - self.emitted) >> 6);
+            if next > self.limit {
                 return None;
             }
-            let short = self.set(hash4(cv, 15), at);
-            let [long, _] = self.push(hash7(cv, 15), at);
-            let ahead = self.history.load64(next);
-            if let Some(from) = self.history.near(long, at, cv as u32) {
+            let short = self.set_four(cv, at);
+            let [long, _] = self.push_seven(cv, at);
+            let ahead = self.word(next);
+            if let Some(from) = self.view.near(long, at, cv as u32) {
                 return Some((self.whole(at, from), next));
             }
-            if let Some(from) = self.history.near(short, at, cv as u32) {
+            if let Some(from) = self.view.near(short, at, cv as u32) {
                 let found = self.whole(at, from);
                 let long = self.long[hash7(ahead, 15)][0];
-                if let Some(from) = self.history.near(long, next, ahead as u32) {
+                if let Some(from) = self.view.near(long, next, ahead as u32) {
                     let measured = if self.class.slips_at_level_4() { next - from } else { from };
-                    let len = common_prefix(
-                        &self.history.text[measured + 4..],
-                        &self.history.text[next + 4..],
+                    let most = self.view.len - (next + 4);
+                    let len = common(
+                        self.view.text,
+                        measured + 4,
+                        next + 4,
+                        most.min(self.view.len - (measured + 4)),
                     );
                     if 4 + len > found.len {
                         return Some((self.whole(next, from), next));
@@ -44,59 +63,63 @@ impl Search {
         }
     }
 
-    pub(super) fn level_4(&mut self, start: usize, emitted: &mut usize, tokens: &mut Vec<Token>) {
-        let limit = self.limit();
+    /// The search of level 4; the end of its last match.
+    pub(super) fn level_4(mut self, start: usize) -> usize {
         let mut at = start;
-        while let Some((found, next)) = self.probe_4(at, *emitted) {
-            let (end, _) = self.emit(found, emitted, tokens);
+        while let Some((found, next)) = self.probe_4(at) {
+            let (end, _) = self.emit(found);
             at = if next >= end { next + 1 } else { end };
-            if at >= limit {
-                if at + 8 < self.history.text.len() {
-                    let x = self.history.load64(at);
-                    self.set(hash4(x, 15), at);
-                    self.push(hash7(x, 15), at);
+            if at >= self.limit {
+                if at + 8 < self.view.len {
+                    let x = self.word(at);
+                    self.set_four(x, at);
+                    self.push_seven(x, at);
                 }
-                return;
+                return self.emitted;
             }
             for i in (next..at - 1).step_by(3) {
-                let x = self.history.load64(i);
-                self.push(hash7(x, 15), i);
-                self.push(hash7(x >> 8, 15), i + 1);
-                self.set(hash4(x >> 8, 15), i + 1);
+                let x = self.word(i);
+                self.push_seven(x, i);
+                self.push_seven(x >> 8, i + 1);
+                self.set_four(x >> 8, i + 1);
             }
-            let x = self.history.load64(at - 1);
-            self.set(hash4(x, 15), at - 1);
-            self.push(hash7(x, 15), at - 1);
+            let x = self.word(at - 1);
+            self.set_four(x, at - 1);
+            self.push_seven(x, at - 1);
         }
+        self.emitted
     }
 
-    /// The next match of levels 5 and 6, before it is extended.
-    fn probe_5_6(&mut self, mut next: usize, emitted: usize) -> Option<(Match, usize)> {
-        let limit = self.limit();
-        let six = self.level == 6;
-        let mut cv = self.history.load64(next);
+    /// The next match of levels 5 and 6, before it is extended. `repeat` is the last distance, at level 6.
+    #[inline(always)]
+    fn probe_5_6<const SIX: bool>(
+        &mut self,
+        mut next: usize,
+        repeat: usize,
+    ) -> Option<(Match, usize)> {
+        let mut cv = self.word(next);
         loop {
             let at = next;
-            next = at + 1 + ((at - emitted) >> (if six { 7 } else { 6 }));
-            if next > limit {
+            next = at + 1 + ((at - self.emitted) >> (if SIX { 7 } else { 6 }));
+            if next > self.limit {
                 return None;
             }
             let four = cv as u32;
-            let short = self.set(hash4(cv, 15), at);
-            let [current, previous] = self.push(hash7(cv, 15), at);
-            let ahead = self.history.load64(next);
-            if at as i64 - self.history.place(current) < REACH {
-                let newer = self.history.near(current, at, four);
-                let older = self.history.near(previous, at, four);
+            let short = self.set_four(cv, at);
+            let [current, previous] = self.push_seven(cv, at);
+            let ahead = self.word(next);
+            if self.view.distance(current, at) < REACH {
+                let newer = self.view.near(current, at, four);
+                let older = self.view.near(previous, at, four);
                 if newer.or(older).is_some() {
-                    self.set(hash4(ahead, 15), next);
-                    self.push(hash7(ahead, 15), next);
+                    self.set_four(ahead, next);
+                    self.push_seven(ahead, next);
                 }
                 match (newer, older) {
                     (Some(newer), Some(older)) => {
                         let (a, b) = (self.capped(newer, at), self.capped(older, at));
                         let (from, len) = if b > a { (older, b) } else { (newer, a) };
-                        return Some((self.extend(at, from, len), next));
+                        return Some((self.extend(Match { at, from, len }), next));
                     }
                     (Some(from), None) | (None, Some(from)) => {
                         return Some((self.whole(at, from), next));
@@ -104,37 +127,47 @@ impl Search {
                     (None, None) => {}
                 }
             }
-            if let Some(from) = self.history.near(short, at, four) {
-                let best = self.better(at, from, cv, next, ahead);
-                return Some((self.extend(best.at, best.from, best.len), next));
+            if let Some(from) = self.view.near(short, at, four) {
+                let found = Match { at, from, len: self.capped(from, at) };
+                let best = self.better::<SIX>(found, cv, next, ahead, repeat);
+                return Some((self.extend(best), next));
             }
             cv = ahead;
         }
     }
 
     /// The best of a short match and what stands at the next positions; lengths are capped.
-    fn better(&mut self, at: usize, from: usize, cv: u64, next: usize, ahead: u64) -> Match {
-        let mut best = Match { at, from, len: self.capped(from, at) };
-        self.set(hash4(ahead, 15), next);
-        let [current, previous] = self.push(hash7(ahead, 15), next);
-        if self.level == 6 && at + 1 >= self.repeat {
-            let from = at + 1 - self.repeat;
-            if self.history.load32(from) == (cv >> 8) as u32 {
-                let len = self.capped(from, at + 1);
+    #[inline(always)]
+    fn better<const SIX: bool>(
+        &mut self,
+        found: Match,
+        cv: u64,
+        next: usize,
+        ahead: u64,
+        repeat: usize,
+    ) -> Match {
+        let mut best = found;
+        self.set_four(ahead, next);
+        let [current, previous] = self.push_seven(ahead, next);
+        let after = found.at + 1;
+        if SIX && after >= repeat {
+            let from = after - repeat;
+            if load32(self.view.text, from) == (cv >> 8) as u32 {
+                let len = self.capped(from, after);
                 if len > best.len {
-                    return Match { at: at + 1, from, len };
+                    return Match { at: after, from, len };
                 }
             }
         }
-        if next as i64 - self.history.place(current) >= REACH {
+        if self.view.distance(current, next) >= REACH {
             return best;
         }
         for slot in [current, previous] {
-            let Some(from) = self.history.near(slot, next, ahead as u32) else { continue };
+            let Some(from) = self.view.near(slot, next, ahead as u32) else { continue };
             let len = self.capped(from, next);
             if len > best.len {
                 best = Match { at: next, from, len };
-                if self.level == 5 {
+                if !SIX {
                     break;
                 }
             }
@@ -142,28 +175,30 @@ impl Search {
         best
     }
 
-    /// A match of known length; one of the greatest length goes on as far as it does.
-    fn extend(&self, at: usize, from: usize, len: usize) -> Match {
+    /// A match of the greatest length goes on as far as it does.
+    #[inline(always)]
+    fn extend(&self, found: Match) -> Match {
+        let Match { at, from, len } = found;
         let more = if len == MAX_MATCH { self.extent(from + len, at + len) } else { 0 };
         Match { at, from, len: len + more }
     }
 
     /// Looks for a longer match that ends beyond this one, by the text at its end.
+    #[inline(always)]
     fn look_at_end(&self, found: Match, both: bool) -> Match {
         let end = found.at + found.len;
         let mut best = found;
-        let offset = self.class.end_search_offset();
-        let at = found.at + offset;
-        let slots = self.long[hash7(self.history.load64(end), 15)];
+        let at = found.at + self.class.end_search_offset();
+        let slots = self.long[hash7(self.word(end), 15)];
         for (i, slot) in slots.into_iter().enumerate() {
-            let place = self.history.place(slot) - best.len as i64 + offset as i64;
-            let distance = at as i64 - place;
-            if i == 0 && distance >= REACH {
+            // The text at the slot is that at the end of what was best before. A position may be beyond that end.
+            let back = i64::from(self.view.slot(end)) - i64::from(slot);
+            let distance = back + best.len as i64 - found.len as i64;
+            if i == 0 && distance >= REACH as i64 {
                 break;
             }
-            if let Ok(from) = usize::try_from(place)
-                && distance > 0
-                && distance < REACH
+            if (1..REACH as i64).contains(&distance)
+                && let Some(from) = at.checked_sub(distance as usize)
             {
                 let len = self.extent(from, at);
                 if len > best.len {
@@ -177,65 +212,66 @@ impl Search {
         best
     }
 
-    pub(super) fn level_5(&mut self, start: usize, emitted: &mut usize, tokens: &mut Vec<Token>) {
-        let limit = self.limit();
+    /// The search of level 5; the end of its last match.
+    pub(super) fn level_5(mut self, start: usize) -> usize {
         let mut at = start;
-        while let Some((mut found, next)) = self.probe_5_6(at, *emitted) {
-            if found.len < SHORT
-                && found.at + found.len < limit
-                && self.class.searches_ends_at_level_5()
-            {
+        let looks_at_ends = self.class.searches_ends_at_level_5();
+        while let Some((mut found, next)) = self.probe_5_6::<false>(at, 1) {
+            if found.len < SHORT && found.at + found.len < self.limit && looks_at_ends {
                 found = self.look_at_end(found, false);
             }
-            let (end, len) = self.emit(found, emitted, tokens);
+            let (end, len) = self.emit(found);
             at = if next >= end { next + 1 } else { end };
-            if at >= limit {
-                return;
+            if at >= self.limit {
+                return self.emitted;
             }
             let mut i = at - len + 1;
             if i < at - 1 {
-                let x = self.history.load64(i);
-                self.set(hash4(x, 15), i);
-                self.push(hash7(x, 15), i);
-                self.push(hash7(x >> 8, 15), i + 1);
-                self.set(hash4(x >> 16, 15), i + 2);
+                let x = self.word(i);
+                self.set_four(x, i);
+                self.push_seven(x, i);
+                self.push_seven(x >> 8, i + 1);
+                self.set_four(x >> 16, i + 2);
                 i += 4;
                 while i < at - 1 {
-                    let x = self.history.load64(i);
-                    self.push(hash7(x, 15), i);
-                    self.set(hash4(x >> 8, 15), i + 1);
+                    let x = self.word(i);
+                    self.push_seven(x, i);
+                    self.set_four(x >> 8, i + 1);
                     i += 3;
                 }
             }
-            let x = self.history.load64(at - 1);
-            self.set(hash4(x, 15), at - 1);
-            self.push(hash7(x, 15), at - 1);
+            let x = self.word(at - 1);
+            self.set_four(x, at - 1);
+            self.push_seven(x, at - 1);
         }
+        self.emitted
     }
 
-    pub(super) fn level_6(&mut self, start: usize, emitted: &mut usize, tokens: &mut Vec<Token>) {
-        let limit = self.limit();
+    /// The search of level 6; the end of its last match.
+    pub(super) fn level_6(mut self, start: usize) -> usize {
         let mut at = start;
-        while let Some((mut found, next)) = self.probe_5_6(at, *emitted) {
-            if found.at + found.len < limit {
+        let mut repeat = 1;
+        while let Some((mut found, next)) = self.probe_5_6::<true>(at, repeat) {
+            if found.at + found.len < self.limit {
                 found = self.look_at_end(found, true);
             }
-            let (end, _) = self.emit(found, emitted, tokens);
-            self.repeat = found.at - found.from;
+            let (end, _) = self.emit(found);
+            repeat = found.at - found.from;
             at = if next >= end { next + 1 } else { end };
-            let last = at >= limit;
-            let to = if last { self.history.text.len().saturating_sub(8) } else { at - 1 };
+            let last = at >= self.limit;
+            let to = if last { self.view.len.saturating_sub(8) } else { at - 1 };
             for i in (next + 1..to).step_by(2) {
-                let x = self.history.load64(i);
-                self.set(hash4(x, 15), i);
-                self.push(hash7(x, 15), i);
+                let x = self.word(i);
+                self.set_four(x, i);
+                self.push_seven(x, i);
                 if !last {
-                    self.push(hash7(x >> 8, 15), i + 1);
+                    self.push_seven(x >> 8, i + 1);
                 }
             }
             if last {
-                return;
+                return self.emitted;
             }
         }
+        self.emitted
     }
 }
