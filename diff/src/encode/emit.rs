@@ -278,7 +278,7 @@ impl<'a> Emitter<'a> {
         match &found.model {
             Some(params) => {
                 let params = Params { source: self.source(layer)?, ..params.clone() };
-                self.executable(range, layer, &found.covers, params)
+                self.executable(range, layer, found, params)
             }
             None => self.covered(range, layer, &found.covers, &found.quotes),
         }

@@ -54,6 +54,8 @@ pub(crate) struct Found {
     pub covers: Vec<Cover>,
     /// The model for the covers of an executable.
     pub model: Option<Params>,
+    /// Tables of symbols that it makes.
+    pub tables: Option<executable::Tables>,
     /// Digests that stand between the covers as text.
     pub quotes: Vec<Quote>,
 }
@@ -151,6 +153,7 @@ fn executables(
     Ok(found.map(|found| Found {
         covers: found.covers.iter().map(|cover| search.cover((0, 0), cover)).collect(),
         model: Some(Params { offset: search.base, ..found.params }),
+        tables: found.tables,
         quotes: Vec::new(),
     }))
 }

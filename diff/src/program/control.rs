@@ -60,6 +60,8 @@ impl ControlReader {
             op::LIT => Op::Literal { kind: Literal::from_number(operand)?, len: self.len(rest)? },
             op::GEN => match operand {
                 generator::ZEROS => Op::Zeros { len: self.len(rest)? },
+                generator::SYMBOLS => Op::Symbols { len: self.len(rest)? },
+                generator::NAMES => Op::Names { len: self.len(rest)? },
                 generator::DIGEST_HEX => Op::DigestHex { slot: self.varint(OPERANDS)? },
                 generator::FOLLOWING => {
                     let source = self.source()?;
@@ -239,6 +241,14 @@ mod encode {
                     self.code(op::GEN, generator::ZEROS);
                     self.len(*len, rest);
                 }
+                Op::Symbols { len } => {
+                    self.code(op::GEN, generator::SYMBOLS);
+                    self.len(*len, rest);
+                }
+                Op::Names { len } => {
+                    self.code(op::GEN, generator::NAMES);
+                    self.len(*len, rest);
+                }
                 Op::DigestHex { slot } => {
                     self.code(op::GEN, generator::DIGEST_HEX);
                     self.varint(OPERANDS, *slot);
@@ -335,12 +345,14 @@ mod tests {
                 .prop_map(|(model, source, offset, len)| Op::Edit { model, source, offset, len }),
             (kind, 1u64..500).prop_map(|(kind, len)| Op::Literal { kind, len }),
             (1u64..5000).prop_map(|len| Op::Zeros { len }),
+            (1u64..5000).prop_map(|len| Op::Symbols { len }),
+            (1u64..5000).prop_map(|len| Op::Names { len }),
             any::<u64>().prop_map(|slot| Op::DigestHex { slot }),
             any::<i64>().prop_map(|step| Op::Digest { form: Form::Base64Url, step }),
             (source(), 1u64..).prop_map(|(source, len)| Op::Following { source, len }),
             Just(Op::EnterHash { hash: Hash::Sha1 }),
             any::<i64>().prop_map(|step| Op::Mtime { step }),
-            (22u64..100).prop_map(|generator| Op::Generate { generator }),
+            (25u64..100).prop_map(|generator| Op::Generate { generator }),
             any::<u64>().prop_map(|slot| Op::EnterDigest { slot }),
             (20u64.., params, 0..=EXACT_LEN, any::<u64>()).prop_map(
                 |(encoding, params, exact_len, encoded_len)| Op::Enter {

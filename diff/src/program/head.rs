@@ -179,7 +179,7 @@ impl Head {
             };
             let known = match registry {
                 Registry::Op => id <= u64::from(ids::op::OPEN),
-                Registry::Model => id <= ids::model::X86_64_TABLES,
+                Registry::Model => id <= ids::model::X86_64_SYMBOLS,
                 Registry::Generator => {
                     matches!(
                         id,
@@ -187,6 +187,8 @@ impl Head {
                             | ids::generator::DIGEST_HEX
                             | ids::generator::FOLLOWING
                             | ids::generator::MTIME
+                            | ids::generator::SYMBOLS
+                            | ids::generator::NAMES
                     ) || Form::from_generator(id).is_some()
                         || tools.generators.knows(id)
                 }

@@ -87,6 +87,8 @@ pub mod model {
     pub const X86_64_CODE: u64 = 2;
     /// The same with tables: those of Go programs, and new rows.
     pub const X86_64_TABLES: u64 = 3;
+    /// The same with tables of symbols and their names.
+    pub const X86_64_SYMBOLS: u64 = 4;
 }
 
 /// Generators (registry 2).
@@ -111,6 +113,10 @@ pub mod generator {
     pub const MTIME: u64 = 21;
     /// No bytes: which entry of a base the content that follows was, from columns.
     pub const BASE_ENTRY: u64 = 22;
+    /// Records of symbols of an executable, from columns.
+    pub const SYMBOLS: u64 = 23;
+    /// Their names.
+    pub const NAMES: u64 = 24;
 }
 
 /// Coders (registry 3).

@@ -41,8 +41,10 @@ pub use hooks::{
 pub use limits::Limits;
 #[cfg(feature = "encode")]
 pub(crate) use model::{
-    Executable, Interval, LEAD, STRETCH, WORK_PAGE,
-    params::{Area, Content, Params, Segment, Version},
+    Executable, Interval, LEAD, STRETCH, SYMBOL, WORK_PAGE, names,
+    params::{Area, Content, NAMES, Params, SYMBOLS, Segment, SymbolTables, Version},
+    symbol::{Symbol, Wanted},
+    walk::Walk,
 };
 pub use op::{Literal, Op};
 pub use quoted::{Form, Hash, Hasher};

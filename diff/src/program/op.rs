@@ -42,6 +42,16 @@ pub enum Op {
         /// How many, at least 1.
         len: u64,
     },
+    /// Records of symbols, by the model of the run and from columns.
+    Symbols {
+        /// How many bytes, at least 1: whole records.
+        len: u64,
+    },
+    /// Names of these symbols.
+    Names {
+        /// How many bytes, at least 1.
+        len: u64,
+    },
     /// The 64 hexadecimal digits of a digest slot.
     DigestHex {
         /// The slot, filled before.
@@ -110,13 +120,15 @@ pub enum Op {
 }
 
 impl Op {
-    /// The bytes that a COPY, an EDIT, a LIT or zeros give; none for other ops, which end a run.
+    /// The bytes that a COPY, an EDIT, a LIT, zeros, symbols or names give; none for other ops, which end a run.
     pub(crate) fn plain_len(&self) -> Option<u64> {
         match self {
             Self::Copy { len, .. }
             | Self::Edit { len, .. }
             | Self::Literal { len, .. }
-            | Self::Zeros { len } => Some(*len),
+            | Self::Zeros { len }
+            | Self::Symbols { len }
+            | Self::Names { len } => Some(*len),
             _ => None,
         }
     }
@@ -162,6 +174,8 @@ pub(crate) fn ids_of(op: &Op) -> [Option<(Registry, u64)>; 2] {
         Op::Edit { .. } => [code(op::EDIT), None],
         Op::Literal { .. } => [code(op::LIT), None],
         Op::Zeros { .. } => [code(op::GEN), Some((Registry::Generator, generator::ZEROS))],
+        Op::Symbols { .. } => [code(op::GEN), Some((Registry::Generator, generator::SYMBOLS))],
+        Op::Names { .. } => [code(op::GEN), Some((Registry::Generator, generator::NAMES))],
         Op::DigestHex { .. } => [code(op::GEN), Some((Registry::Generator, generator::DIGEST_HEX))],
         Op::Generate { generator } => [code(op::GEN), Some((Registry::Generator, *generator))],
         Op::Digest { form, .. } => [code(op::GEN), Some((Registry::Generator, form.generator()))],

@@ -48,9 +48,11 @@ impl Predictor {
                 self.expect(*source, *offset);
                 self.skip(*len);
             }
-            Op::Literal { len, .. } | Op::Zeros { len } | Op::Following { len, .. } => {
-                self.skip(*len);
-            }
+            Op::Literal { len, .. }
+            | Op::Zeros { len }
+            | Op::Symbols { len }
+            | Op::Names { len }
+            | Op::Following { len, .. } => self.skip(*len),
             Op::Open { source, offset, coded_len, len, .. } => {
                 // What follows in the source is expected after the compressed range.
                 self.expect(*source, offset.wrapping_add(*coded_len).wrapping_sub(*len));

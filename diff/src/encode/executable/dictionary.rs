@@ -1,6 +1,8 @@
 //! Dictionaries for the literals of an executable: what stands in the base around the places where they are new.
 
 use super::super::similar::Cover;
+use super::Tables;
+use crate::matching;
 use crate::program::limits::DICTIONARY_LEN;
 
 /// Bytes of a target whose literals share a dictionary.
@@ -44,6 +46,21 @@ pub(super) fn parts(len: u64, base_len: u64, covers: impl Iterator<Item = Cover>
     }
     let done = |(part, votes): (Part, Votes)| Part { ranges: votes.ranges(base_len), ..part };
     parts.into_iter().filter(|(_, votes)| votes.literals >= FEW).map(done).collect()
+}
+
+/// Covers of a target's file with those of its tables.
+pub(super) fn merged(covers: impl Iterator<Item = Cover>, tables: Option<&Tables>) -> Vec<Cover> {
+    let of = |cover: matching::Cover| Cover {
+        target: cover.target as u64,
+        base: cover.base as u64,
+        len: cover.len as u64,
+    };
+    let mut all: Vec<Cover> = covers.collect();
+    if let Some(tables) = tables {
+        all.extend(tables.covers().map(of));
+        all.sort_by_key(|cover| cover.target);
+    }
+    all
 }
 
 /// How many literals each bucket of the base is near to.

@@ -2,6 +2,8 @@
 //!
 //! System V ABI, "Object Files", and its supplement for AMD64. A file that is not as it says gives nothing.
 
+use std::ops::Range;
+
 use super::go;
 use crate::program::{Area, Content, Segment};
 
@@ -12,6 +14,8 @@ pub(super) struct Elf {
     pub(super) areas: Vec<Area>,
     /// Where what a linker makes for the loader ends and the program begins.
     pub(super) lowest: u64,
+    /// A table of symbols, and where their names stand behind it.
+    pub(super) symbols: Option<(Area, Range<u64>)>,
 }
 
 const X86_64: u16 = 62;
@@ -36,6 +40,9 @@ const EXECUTABLE: u64 = 4;
 const SECTIONS: usize = 400;
 
 struct Section<'a> {
+    /// Its number, and that of the section that belongs to it.
+    number: u32,
+    link: u32,
     name: &'a [u8],
     kind: u32,
     flags: u64,
@@ -66,15 +73,25 @@ impl Elf {
         }
         let fixed = u16_at(file, 16) == Some(FIXED);
         let mut areas: Vec<Area> = Vec::new();
+        let mut symbols = None;
         for (number, section) in sections.iter().enumerate() {
-            let names = sections.get(number + 1).is_some_and(|next| {
-                next.kind == STRTAB && next.offset == section.offset + section.len
-            });
+            let names = sections
+                .get(number + 1)
+                .filter(|next| next.kind == STRTAB && next.offset == section.offset + section.len);
             let table = go_table(file, section);
             if let Some(table) = table {
                 areas.extend(table);
-            } else if let Some(content) = content(section, names, fixed) {
-                areas.push(Area { offset: section.offset, len: section.len, content });
+            } else if let Some(content) = content(section, names.is_some(), fixed) {
+                let area = Area { offset: section.offset, len: section.len, content };
+                areas.push(area);
+                let names = sections.iter().find(|names| {
+                    content == Content::Symbols
+                        && names.number == section.link
+                        && names.offset >= section.offset + section.len
+                });
+                if let Some(Section { offset, len, .. }) = names {
+                    symbols.get_or_insert((area, *offset..offset + len));
+                }
             }
         }
         if areas.iter().all(|area| area.content != Content::Code) {
@@ -83,7 +100,7 @@ impl Elf {
         let is_program =
             |section: &&Section<'_>| section.kind == PROGBITS && section.name != b".interp";
         let lowest = sections.iter().find(is_program).map_or(0, |section| section.offset);
-        Some(Self { segments, areas, lowest })
+        Some(Self { segments, areas, lowest, symbols })
     }
 }
 
@@ -150,7 +167,7 @@ fn sections(file: &[u8]) -> Option<Vec<Section<'_>>> {
     let names = headers.get(usize::from(u16_at(file, 62)?))?;
     let names = part(file, u64_at(names, 24)?, u64_at(names, 32)?)?;
     let mut sections = Vec::new();
-    for header in headers {
+    for (number, header) in (0..).zip(headers) {
         let (kind, offset, len) = (u32_at(header, 4)?, u64_at(header, 24)?, u64_at(header, 32)?);
         // Sections without bytes in the file: none, and what is zeros in memory.
         if kind == 0 || kind == 8 {
@@ -159,7 +176,8 @@ fn sections(file: &[u8]) -> Option<Vec<Section<'_>>> {
         part(file, offset, len)?;
         let name = names.get(u32_at(header, 0)? as usize..)?;
         let name = name.split(|&byte| byte == 0).next()?;
-        sections.push(Section { name, kind, flags: u64_at(header, 8)?, offset, len });
+        let (flags, link) = (u64_at(header, 8)?, u32_at(header, 40)?);
+        sections.push(Section { number, link, name, kind, flags, offset, len });
     }
     Some(sections)
 }

@@ -5,16 +5,36 @@ use std::iter::Peekable;
 use anyhow::Context;
 
 use super::super::emit::{Cost, Emitter};
-use super::super::similar::Cover;
-use super::dictionary::{Part, parts};
-use super::{model, reader};
+use super::super::similar::{Cover, Found};
+use super::dictionary::{self, Part, parts};
+use super::{Tables, model, reader};
 use crate::matching;
-use crate::program::ids::model::X86_64_TABLES;
+use crate::program::ids::model::{X86_64_SYMBOLS, X86_64_TABLES};
 use crate::program::limits::BLOCK_LEN;
-use crate::program::{Executable, LEAD, Params, Range, STRETCH, Source, WORK_PAGE};
+use crate::program::{
+    Executable, LEAD, Params, Range, STRETCH, SYMBOL, Source, Version, WORK_PAGE,
+};
 
 /// Bytes of a cover that are written as one op: whole stretches.
 const PART: u64 = 4 << 20;
+
+/// Symbols that are one op.
+const SYMBOLS_OP: usize = 1 << 16;
+/// Bytes between two differences that belong to the same literal.
+const BETWEEN: usize = 6;
+
+/// The ranges in which two texts of one length differ.
+fn differing(a: &[u8], b: &[u8]) -> Vec<(usize, usize)> {
+    let mut ranges: Vec<(usize, usize)> = Vec::new();
+    let places = a.iter().zip(b).enumerate().filter(|(_, (a, b))| a != b);
+    for (at, _) in places {
+        match ranges.last_mut() {
+            Some(last) if at - last.1 <= BETWEEN => last.1 = at + 1,
+            _ => ranges.push((at, at + 1)),
+        }
+    }
+    ranges
+}
 
 /// A base's file, and how much its model has worked.
 struct Base<'a> {
@@ -34,6 +54,10 @@ struct Run<'a> {
     dictionaries: Peekable<std::vec::IntoIter<Part>>,
     /// One of them is in use.
     has_dictionary: bool,
+    /// Tables of symbols that are still to be written.
+    tables: Option<&'a Tables>,
+    /// Work of these.
+    work: u64,
 }
 
 impl Emitter<'_> {
@@ -42,15 +66,21 @@ impl Emitter<'_> {
         &mut self,
         (offset, len): (u64, u64),
         layer: u32,
-        covers: &[Cover],
+        found: &Found,
         params: Params,
     ) -> anyhow::Result<Cost> {
+        let covers = &found.covers;
         let bytes = params.to_bytes().context("parameters of an executable")?;
         let literals = len - covers.iter().map(|cover| cover.len).sum::<u64>();
         let ops = covers.iter().map(|cover| cover.len / PART + 2).sum::<u64>()
             + literals / STRETCH as u64
+            + found.tables.as_ref().map_or(0, Tables::ops)
             + 2;
-        let Some(place) = self.writer.begin_model(X86_64_TABLES, ops, bytes)? else {
+        let id = match params.version {
+            Version::Fourth => X86_64_SYMBOLS,
+            _ => X86_64_TABLES,
+        };
+        let Some(place) = self.writer.begin_model(id, ops, bytes)? else {
             return self.covered((offset, len), layer, covers, &[]);
         };
         let base = self.sources.bases.get(layer as usize).context("no such base layer")?;
@@ -66,29 +96,77 @@ impl Emitter<'_> {
             len: cover.len as usize,
         };
         let here = covers.iter().map(here);
+        let tables = found.tables.as_ref();
+        let votes = dictionary::merged(here.clone(), tables);
         let mut run = Run {
             place,
             params: &params,
             executable: model(&params, here.clone().map(local)),
             base: Base { bytes: &bytes, pages: 0 },
             start: offset,
-            dictionaries: parts(len, params.len, here).into_iter().peekable(),
+            dictionaries: parts(len, params.len, votes.into_iter()).into_iter().peekable(),
             has_dictionary: false,
+            tables,
+            work: 0,
         };
         let mut cost = Cost { literal: literals, ..Cost::default() };
         let mut at = offset;
         for cover in covers {
-            self.new_code(&mut run, at, cover.target)?;
+            self.uncovered(&mut run, at, cover.target)?;
             cost.covered += cover.len;
             cost.differing += self.cover(&mut run, cover)?;
             at = cover.target + cover.len;
         }
-        self.new_code(&mut run, at, offset + len)?;
-        self.writer.end_model(run.base.pages * WORK_PAGE)?;
+        self.uncovered(&mut run, at, offset + len)?;
+        self.writer.end_model(run.base.pages * WORK_PAGE + run.work)?;
         if run.has_dictionary {
             self.go_on_with_group()?;
         }
         Ok(cost)
+    }
+
+    /// Writes what stands in no cover: tables of symbols, and literals.
+    fn uncovered(&mut self, run: &mut Run<'_>, from: u64, to: u64) -> anyhow::Result<()> {
+        let start = |tables: &&Tables| run.start + tables.symbols.start as u64;
+        let Some(tables) = run.tables.take_if(|tables| start(&&**tables) < to) else {
+            return self.new_code(run, from, to);
+        };
+        let start = start(&tables);
+        self.new_code(run, from, start)?;
+        self.tables(run, tables)?;
+        self.new_code(run, run.start + tables.names.end as u64, to)
+    }
+
+    /// Writes tables of symbols.
+    fn tables(&mut self, run: &mut Run<'_>, tables: &Tables) -> anyhow::Result<()> {
+        let file = self.target.read(run.start, run.params.target_len)?;
+        let step = SYMBOLS_OP * SYMBOL as usize;
+        for at in tables.symbols.clone().step_by(step) {
+            let end = tables.symbols.end.min(at + step);
+            let first = (at - tables.symbols.start) / SYMBOL as usize;
+            let mut records = vec![0; end - at];
+            let wanted = |number: usize| tables.wanted(&file, first + number);
+            let mut read = reader(run.base.bytes);
+            let (executable, mut work) = (&mut run.executable, 0);
+            self.writer.symbols(records.len() as u64, |values| {
+                work = executable.symbols(values, &mut records, wanted, &mut read)?;
+                Ok(())
+            })?;
+            run.work += work;
+            anyhow::ensure!(records == file[at..end], "symbols came out otherwise");
+        }
+        let (start, end) = (tables.names.start, tables.names.end);
+        self.new_code(run, run.start + tables.symbols.end as u64, run.start + start as u64)?;
+        let told = run.executable.names(start as u64, end - start).context("names of symbols")?;
+        let told = told.to_vec();
+        let mut at = start;
+        for (from, to) in differing(&told, &file[start..end]) {
+            self.writer.names((start + from - at) as u64)?;
+            let base = run.start + start as u64;
+            self.new_code(run, base + from as u64, base + to as u64)?;
+            at = start + to;
+        }
+        Ok(self.writer.names((end - at) as u64)?)
     }
 
     /// Writes what stands in no cover.

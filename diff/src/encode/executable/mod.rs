@@ -3,17 +3,21 @@
 //! First both sides are matched with the addresses of code left out. The covers say where bytes of the base
 //! went; its addresses are rewritten by that, and it is matched again, twice: each time the map is better.
 
+mod cut;
 mod dictionary;
 mod elf;
 mod emit;
 mod go;
+mod symbols;
 
 use dd_inspect::failure::Failure;
 
 use crate::matching::{self, Costs, Cover, Effort};
-use crate::program::{Executable, Interval, Params, STRETCH, Source, Version};
+use crate::program::{Executable, Interval, Params, STRETCH, Source, SymbolTables, Version};
+use cut::Cut;
 use elf::Elf;
 pub(crate) use elf::is_elf;
+pub(crate) use symbols::Tables;
 
 /// How often the base is rewritten and matched again.
 const ROUNDS: usize = 2;
@@ -29,24 +33,35 @@ pub(crate) struct Found {
     pub(crate) covers: Vec<Cover>,
     /// Parameters of the model, but for the source and where the base's file lies in it.
     pub(crate) params: Params,
+    /// Its tables of symbols.
+    pub(crate) tables: Option<Tables>,
 }
 
 /// The covers of an executable and the model for them; none where these are no executables or a model does not pay.
 pub(crate) fn search(base: &[u8], target: &[u8], effort: &Effort) -> Option<Found> {
     let (from, to) = (Elf::parse(base)?, Elf::parse(target)?);
+    let tables = symbols::tables(&from, &to);
+    let (sizes, cut_base, cut_target) = tables.unwrap_or_default();
     let params = params(&from, &to, base.len(), target.len())?;
+    let params = match tables {
+        Some(_) => Params { symbols: sizes, version: Version::Fourth, ..params },
+        None => params,
+    };
+    params.to_bytes()?;
     let back = self::params(&to, &to, target.len(), target.len())?;
     let forth = self::params(&from, &from, base.len(), base.len())?;
     let (masked_base, masked_target) =
-        rayon::join(|| masked(&forth, base), || masked(&back, target));
+        rayon::join(|| masked(&forth, base, cut_base), || masked(&back, target, cut_target));
     let mut covers = matching::covers(&masked_base, &masked_target, effort, &Costs::CODE);
     drop((masked_base, masked_target));
+    let short = cut_target.without(target.to_vec());
     let mut rewritten = Vec::new();
     for _ in 0..ROUNDS {
-        rewritten = rewrite(&params, base, &covers);
-        covers = matching::covers(&rewritten, target, effort, &Costs::CODE);
+        let moved = rewrite(&params, base, &cut::whole(&covers, cut_base, cut_target));
+        rewritten = cut_base.without(moved);
+        covers = matching::covers(&rewritten, &short, effort, &Costs::CODE);
     }
-    let differing = |base: &[u8]| -> usize {
+    let differing = |base: &[u8], target: &[u8], covers: &[Cover]| -> usize {
         let of = |cover: &Cover| {
             let pairs = base[cover.base..cover.base_end()].iter();
             let wanted = &target[cover.target..cover.target_end()];
@@ -54,8 +69,14 @@ pub(crate) fn search(base: &[u8], target: &[u8], effort: &Effort) -> Option<Foun
         };
         covers.iter().map(of).sum()
     };
-    let pays = differing(&rewritten) + WORTH < differing(base);
-    (pays && covers.len() <= COVERS).then_some(Found { covers, params })
+    let moved = differing(&rewritten, &short, &covers);
+    let covers = cut::whole(&covers, cut_base, cut_target);
+    let pays = moved + WORTH < differing(base, target, &covers);
+    if !pays || covers.len() > COVERS {
+        return None;
+    }
+    let tables = tables.and_then(|_| symbols::pair((base, &from), (target, &to), &covers));
+    Some(Found { covers, params, tables })
 }
 
 fn params(from: &Elf, to: &Elf, len: usize, target_len: usize) -> Option<Params> {
@@ -69,6 +90,7 @@ fn params(from: &Elf, to: &Elf, len: usize, target_len: usize) -> Option<Params>
         lowest: from.lowest,
         areas: from.areas.clone(),
         new: to.new_areas(),
+        symbols: SymbolTables::default(),
         version: Version::Third,
     };
     params.to_bytes().map(|_| params)
@@ -95,8 +117,8 @@ pub(crate) fn reader(base: &[u8]) -> impl FnMut(u64, &mut [u8]) -> Result<(), Fa
     }
 }
 
-/// A file without the addresses that its code uses.
-fn masked(params: &Params, file: &[u8]) -> Vec<u8> {
+/// A file without the addresses that its code uses, and without tables.
+fn masked(params: &Params, file: &[u8], tables: Cut) -> Vec<u8> {
     let mut executable = model(params, std::iter::empty());
     let mut masked = file.to_vec();
     let mut read = reader(file);
@@ -112,7 +134,7 @@ fn masked(params: &Params, file: &[u8]) -> Vec<u8> {
             }
         }
     }
-    masked
+    tables.without(masked)
 }
 
 /// The base with addresses moved as covers say.

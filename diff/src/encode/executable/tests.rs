@@ -45,7 +45,7 @@ fn a_real_program_comes_back_and_the_model_pays() {
     let (with, encoded) = round_trip(&target, bases, &Options::default());
     let (without, plain) = round_trip(&target, bases, &Options { level: 3, ..Options::default() });
     let has_model = |encoded: &crate::encode::Encoded| {
-        encoded.summary.head.ids.contains(&(1, crate::program::ids::model::X86_64_TABLES))
+        encoded.summary.head.ids.contains(&(1, crate::program::ids::model::X86_64_SYMBOLS))
     };
     assert!(!has_model(&plain));
     assert_eq!(has_model(&encoded), cfg!(all(target_arch = "x86_64", target_os = "linux")));

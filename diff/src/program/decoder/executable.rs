@@ -7,18 +7,23 @@ use std::io::Read;
 
 use dd_inspect::failure::Failure;
 
+use super::super::columns::Columns;
 use super::super::hooks::{Source, SourceBytes, Sources};
 use super::super::ids::stream;
 use super::super::input::out_of_range;
 use super::super::limits::BLOCK_LEN;
 use super::super::meter;
 use super::super::model::params::{Params, Version};
-use super::super::model::{Executable, Interval, LEAD, STRETCH, WORK_BYTE, WORK_PAGE};
+use super::super::model::symbol::Values;
+use super::super::model::{
+    Executable, Interval, LEAD, STRETCH, WORK_BYTE, WORK_PAGE, WORK_SYMBOLS,
+};
 use super::super::op::{Literal, Op};
+use super::super::stream::Stream;
 use super::super::streams::Range;
-use super::Decoder;
 use super::run::absent;
 use super::unit::Unit;
+use super::{Decoder, View};
 
 /// COPY, EDIT, LIT and zeros that follow one another in a unit.
 #[derive(Debug)]
@@ -88,7 +93,7 @@ impl<R: Read, S: Sources> Decoder<R, S> {
             };
             take(op);
             unit.control.look_ahead(rest, take);
-            run.held = meter::model(reading);
+            run.held = meter::model(reading) + params.symbols.memory();
             self.meter.hold(run.held)?;
             let executable = Executable::new(params.clone(), intervals.into_iter());
             run.model = Some((model, Box::new(executable)));
@@ -137,6 +142,34 @@ impl<R: Read, S: Sources> Decoder<R, S> {
         if kind == Literal::Code && unit.run.as_ref().is_some_and(Run::turns_code) {
             self.meter.work(len.saturating_mul(WORK_BYTE))?;
         }
+        Ok(())
+    }
+
+    /// Gives records of symbols.
+    pub(super) fn symbols(&mut self, unit: &mut Unit, chunk: &mut [u8]) -> Result<(), Failure> {
+        let (_, executable) = with_symbols(&mut unit.run)?;
+        self.meter.work((chunk.len() as u64).saturating_mul(WORK_SYMBOLS))?;
+        let (source, file) = (executable.params().source, executable.params().offset);
+        let mut view = View {
+            sources: &self.sources,
+            count: self.head.sources.len(),
+            kept: &self.kept,
+            meter: &mut self.meter,
+            free: u64::MAX,
+        };
+        let raw = self.streams.get_mut((stream::RAW - stream::TEXT) as usize);
+        let mut values = Given { columns: &mut unit.columns, raw: raw.and_then(Option::as_mut) };
+        let work = executable.symbols(&mut values, chunk, |_| None, &mut |at, buf| {
+            view.read_at(source, file.wrapping_add(at), buf)
+        })?;
+        self.meter.work(work)
+    }
+
+    /// Gives names of symbols.
+    pub(super) fn names(&mut self, unit: &mut Unit, chunk: &mut [u8]) -> Result<(), Failure> {
+        let (at, executable) = with_symbols(&mut unit.run)?;
+        let names = executable.names(at, chunk.len());
+        chunk.copy_from_slice(names.ok_or_else(|| out_of_range("a name of a symbol"))?);
         Ok(())
     }
 
@@ -226,6 +259,29 @@ impl<R: Read, S: Sources> Decoder<R, S> {
         (self.spare, self.classes) = (spare, classes);
         Ok(())
     }
+}
+
+/// What symbols are made from.
+struct Given<'a> {
+    columns: &'a mut Columns,
+    raw: Option<&'a mut Stream>,
+}
+
+impl Values for Given<'_> {
+    fn integer(&mut self, column: u8, _: u64) -> Result<u64, Failure> {
+        self.columns.varint(column)
+    }
+
+    fn bytes(&mut self, bytes: &mut [u8]) -> Result<(), Failure> {
+        self.raw.as_mut().ok_or_else(|| absent(stream::RAW))?.fill(bytes)
+    }
+}
+
+/// Bytes that a run gave, and its model, which has tables of symbols.
+fn with_symbols(run: &mut Option<Run>) -> Result<(u64, &mut Executable), Failure> {
+    let run = run.as_mut().and_then(|run| Some((run.made, &mut run.model.as_mut()?.1)));
+    let run = run.filter(|(_, executable)| executable.params().version >= Version::Fourth);
+    run.map(|(at, executable)| (at, &mut **executable)).ok_or_else(|| out_of_range("symbols"))
 }
 
 /// The model of an EDIT, if that is not the bytes themselves.

@@ -10,11 +10,15 @@ use super::super::ids::stream;
 use super::super::input::out_of_range;
 use super::super::limits::GENERATED_LEN;
 use super::super::meter::{OPENING, WORK_GENERATE, WORK_OP};
+use super::super::model::SYMBOL;
 use super::super::op::{Op, ids_of};
 use super::super::quoted::Form;
 use super::opening::Opening;
 use super::unit::{Output, Unit};
 use super::{CHUNK_LEN, Decoder, View};
+
+/// Bytes of symbols that are made at a time: whole records.
+const SYMBOLS_LEN: u64 = 2048 * SYMBOL;
 
 /// An op that still has bytes to give.
 #[derive(Debug)]
@@ -40,6 +44,8 @@ enum From {
     },
     Stream(u64),
     Zeros,
+    Symbols,
+    Names,
     Open(Box<Opening>),
 }
 
@@ -72,6 +78,8 @@ impl<R: Read, S: Sources> Decoder<R, S> {
                 self.activate(unit, From::Stream(kind.stream()), len)
             }
             Op::Zeros { len } => self.activate(unit, From::Zeros, len),
+            Op::Symbols { len } => self.activate(unit, From::Symbols, len),
+            Op::Names { len } => self.activate(unit, From::Names, len),
             Op::DigestHex { slot } => self.digest_hex(unit, slot),
             Op::Generate { generator } => self.generate(unit, generator),
             Op::Digest { form, step } => self.digest(unit, form, step),
@@ -121,7 +129,11 @@ impl<R: Read, S: Sources> Decoder<R, S> {
     /// Gives the next bytes of the op under way.
     pub(super) fn produce(&mut self, unit: &mut Unit) -> Result<(), Failure> {
         let Some(mut active) = unit.active.take() else { return Ok(()) };
-        let n = active.left.min(CHUNK_LEN as u64);
+        let most = match active.from {
+            From::Symbols => SYMBOLS_LEN,
+            _ => CHUNK_LEN as u64,
+        };
+        let n = active.left.min(most);
         let mut chunk = std::mem::take(&mut self.chunk);
         chunk.resize(n as usize, 0);
         match &mut active.from {
@@ -153,6 +165,8 @@ impl<R: Read, S: Sources> Decoder<R, S> {
                 }
             }
             From::Zeros => chunk.fill(0),
+            From::Symbols => self.symbols(unit, &mut chunk)?,
+            From::Names => self.names(unit, &mut chunk)?,
             From::Open(opening) => opening.fill(&mut chunk, &mut self.view(0))?,
         }
         if let Some(run) = &mut unit.run {

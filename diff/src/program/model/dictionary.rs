@@ -23,7 +23,7 @@ impl Executable {
         let first = areas.partition_point(|area| area.offset + area.len <= at);
         for area in areas.iter().skip(first).take_while(|area| area.offset < end) {
             let (from, to) = (area.offset.max(at), (area.offset + area.len).min(end));
-            if self.params.version == Version::Third
+            if self.params.version >= Version::Third
                 && let Some(rows) = Rows::of(area)
                 && let Some(bytes) = bytes.get_mut((from - at) as usize..(to - at) as usize)
             {

@@ -171,7 +171,7 @@ impl Program<'_> {
 #[cfg(all(test, feature = "encode"))]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::super::params::{Content, Params, Segment, Version};
+    use super::super::params::{Content, Params, Segment, SymbolTables, Version};
     use super::super::{Executable, Interval};
     use super::*;
     use crate::program::Source;
@@ -233,6 +233,7 @@ mod tests {
                 area(FRAMES, FRAMES + len, Content::Frames),
             ],
             new: Vec::new(),
+            symbols: SymbolTables::default(),
             version: Version::Second,
         };
         let interval = |base: u64, target: u64, end: u64| Interval {

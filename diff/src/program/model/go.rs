@@ -117,7 +117,7 @@ impl Stretch<'_> {
 #[cfg(all(test, feature = "encode"))]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::super::params::{Params, Segment, Version};
+    use super::super::params::{Params, Segment, SymbolTables, Version};
     use super::super::{Executable, Interval};
     use crate::program::Source;
 
@@ -174,6 +174,7 @@ mod tests {
                 area(RECORDS, END, Content::FunctionRecords),
             ],
             new: Vec::new(),
+            symbols: SymbolTables::default(),
             version: Version::Third,
         };
         let places = [0, 1000, NAMES + 100, VALUES + 200, END];

@@ -11,11 +11,17 @@ mod instruction;
 mod learned;
 mod literal;
 mod map;
+pub(crate) mod names;
 pub(crate) mod params;
 mod rows;
 mod space;
 mod stretch;
 mod sweep;
+pub(crate) mod symbol;
+pub(crate) mod symbols;
+mod tables;
+mod told;
+pub(crate) mod walk;
 
 use dd_inspect::failure::Failure;
 
@@ -31,6 +37,7 @@ use stretch::{Reference, Stretch, put, value};
 pub(crate) use sweep::PAGE;
 use sweep::Pages;
 pub(crate) use sweep::Read;
+use symbols::Symbols;
 
 /// Bytes of an EDIT that are looked at together, from its first byte on: an address that is not wholly in one is
 /// left as it is.
@@ -45,7 +52,9 @@ pub(crate) const WORK_PAGE: u64 = 3 * PAGE;
 /// Names that stand so near behind one another went together.
 const NAMES: u64 = 4096;
 /// Bytes of a symbol.
-const SYMBOL: u64 = 24;
+pub(crate) const SYMBOL: u64 = 24;
+/// Work of one byte of symbols.
+pub(crate) const WORK_SYMBOLS: u64 = 16;
 /// Work of one byte that is predicted, beside what is counted for it otherwise.
 pub(crate) const WORK_BYTE: u64 = 4;
 
@@ -124,6 +133,8 @@ pub(crate) struct Executable {
     last_name: Option<(u64, u64)>,
     /// The tables of a Go program; of the third version.
     go: Option<go::Tables>,
+    /// Tables of symbols.
+    symbols: Option<Box<Symbols>>,
     references: Vec<Reference>,
     /// How many of them are predicted, and how many of those told what they are.
     predicted: usize,
@@ -149,6 +160,7 @@ impl Executable {
             pages: Pages::new(),
             last_name: None,
             go: go::Tables::new(&params.areas),
+            symbols: None,
             references: Vec::new(),
             predicted: 0,
             told: 0,

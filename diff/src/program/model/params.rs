@@ -7,11 +7,16 @@ use super::super::hooks::Source;
 use super::super::ids::model;
 use super::super::input::out_of_range;
 use super::super::varint;
+use super::SYMBOL;
+pub(crate) use super::symbols::SymbolTables;
 
 /// Segments of a file.
 const SEGMENTS: u64 = 32;
 /// Areas of a file.
 const AREAS: u64 = 512;
+/// Symbols of a target at most, and bytes of names.
+pub(crate) const SYMBOLS: u64 = 1 << 18;
+pub(crate) const NAMES: u64 = 1 << 24;
 /// File and memory of an executable are shorter than this.
 pub(crate) const SPACE: u64 = 1 << 32;
 
@@ -33,12 +38,14 @@ pub(crate) struct Params {
     /// Areas of the target's file in which literals are turned, ascending, without overlap; of the second version
     /// code alone.
     pub(crate) new: Vec<Area>,
+    /// Symbols and their names; from the fourth version on.
+    pub(crate) symbols: SymbolTables,
     /// Which version of the model it is.
     pub(crate) version: Version,
 }
 
 /// Versions of the model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Version {
     /// Edits alone.
     First,
@@ -46,6 +53,8 @@ pub(crate) enum Version {
     Second,
     /// New tables too.
     Third,
+    /// Symbols and their names too.
+    Fourth,
 }
 
 impl Version {
@@ -55,6 +64,7 @@ impl Version {
             model::X86_64 => Some(Self::First),
             model::X86_64_CODE => Some(Self::Second),
             model::X86_64_TABLES => Some(Self::Third),
+            model::X86_64_SYMBOLS => Some(Self::Fourth),
             _ => None,
         }
     }
@@ -114,10 +124,10 @@ impl Content {
             4 => Self::FromStart,
             5 => Self::Symbols,
             6 if version != Version::First => Self::Frames,
-            7 if version == Version::Third => Self::FunctionNames,
-            8 if version == Version::Third => Self::FunctionValues,
-            9 if version == Version::Third => Self::Functions,
-            10 if version == Version::Third => Self::FunctionRecords,
+            7 if version >= Version::Third => Self::FunctionNames,
+            8 if version >= Version::Third => Self::FunctionValues,
+            9 if version >= Version::Third => Self::Functions,
+            10 if version >= Version::Third => Self::FunctionRecords,
             _ => return None,
         })
     }
@@ -151,12 +161,28 @@ impl Params {
         let new = match version {
             Version::First => Vec::new(),
             Version::Second => reader.areas(target_len, None)?,
-            Version::Third => reader.areas(target_len, Some(version))?,
+            _ => reader.areas(target_len, Some(version))?,
+        };
+        let symbols = match version {
+            Version::Fourth => reader.symbols(len, &areas)?,
+            _ => SymbolTables::default(),
         };
         if reader.at != bytes.len() {
             return Err(wrong());
         }
-        Ok(Self { source, offset, len, target_len, base, target, lowest, areas, new, version })
+        Ok(Self {
+            source,
+            offset,
+            len,
+            target_len,
+            base,
+            target,
+            lowest,
+            areas,
+            new,
+            symbols,
+            version,
+        })
     }
 }
 
@@ -195,6 +221,19 @@ impl Reader<'_> {
             areas.push(Area { offset, len, content });
         }
         Ok(areas)
+    }
+
+    fn symbols(&mut self, file: u64, areas: &[Area]) -> Result<SymbolTables, Failure> {
+        let base = areas.iter().find(|area| area.content == Content::Symbols).copied();
+        let base_names = (self.integer(SPACE - 1)?, self.integer(NAMES)?);
+        let count = self.integer(SYMBOLS)?;
+        let names = (self.integer(SPACE - 1)?, self.integer(NAMES)?);
+        if base_names.0 + base_names.1 > file
+            || base.is_some_and(|area| area.len > SYMBOLS * SYMBOL) && count > 0
+        {
+            return Err(wrong());
+        }
+        Ok(SymbolTables { base, base_names, count, names })
     }
 
     fn segments(&mut self) -> Result<Vec<Segment>, Failure> {
@@ -261,7 +300,13 @@ impl Params {
         varint::put(&mut out, self.lowest);
         put_areas(&mut out, &self.areas, true)?;
         if self.version != Version::First {
-            put_areas(&mut out, &self.new, self.version == Version::Third)?;
+            put_areas(&mut out, &self.new, self.version >= Version::Third)?;
+        }
+        if self.version == Version::Fourth {
+            let SymbolTables { base_names, count, names, .. } = self.symbols;
+            for value in [base_names.0, base_names.1, count, names.0, names.1] {
+                varint::put(&mut out, value);
+            }
         }
         Self::parse(&out, self.version).is_ok().then_some(out)
     }
@@ -289,6 +334,7 @@ mod tests {
             lowest: 100,
             areas: vec![area(64, 4000, Content::Code), area(4096, 100, Content::Pointers)],
             new: Vec::new(),
+            symbols: SymbolTables::default(),
             version: Version::First,
         }
     }
@@ -345,7 +391,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_read_or_refused(bytes: Vec<u8>) {
-            for version in [Version::First, Version::Second, Version::Third] {
+            for version in [Version::First, Version::Second, Version::Third, Version::Fourth] {
                 if let Ok(params) = Params::parse(&bytes, version) {
                     prop_assert_eq!(params.to_bytes(), Some(bytes.clone()));
                 }

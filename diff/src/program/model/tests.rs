@@ -1,6 +1,6 @@
 //! What the second version of the model adds to symbols.
 
-use super::params::Segment;
+use super::params::{Segment, SymbolTables};
 use super::*;
 use crate::program::Source;
 
@@ -21,6 +21,7 @@ fn symbols(version: Version) -> Executable {
             lowest: 500,
             areas: vec![area],
             new: Vec::new(),
+            symbols: SymbolTables::default(),
             version,
         },
         std::iter::empty(),

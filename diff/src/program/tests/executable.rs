@@ -90,6 +90,7 @@ fn params(source: Source, inserted: u64) -> Params {
             area(SYMBOLS, NAMES, Content::Symbols),
         ],
         new: Vec::new(),
+        symbols: SymbolTables::default(),
         version: Version::First,
     }
 }
@@ -144,6 +145,7 @@ fn sample_of(
         Version::First => model::X86_64,
         Version::Second => model::X86_64_CODE,
         Version::Third => model::X86_64_TABLES,
+        Version::Fourth => model::X86_64_SYMBOLS,
     };
     let place = writer.begin_model(id, 100, bytes).unwrap().unwrap();
     for (number, Interval { base: from, target: to, len }) in intervals.into_iter().enumerate() {

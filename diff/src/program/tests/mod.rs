@@ -9,4 +9,5 @@ mod limits;
 mod opened;
 mod quoted;
 mod random;
+mod symbols;
 mod toys;

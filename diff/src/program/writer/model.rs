@@ -2,13 +2,17 @@
 
 use dd_inspect::failure::Failure;
 
+use super::super::columns::ColumnWriter;
 use super::super::hooks::Sources;
 use super::super::ids::{
     Registry,
-    model::{X86_64_CODE, X86_64_TABLES},
+    model::{X86_64_CODE, X86_64_SYMBOLS, X86_64_TABLES},
+    stream,
 };
 use super::super::limits::{PARAMS_LEN, UNIT_MODELS, UNIT_OPS};
 use super::super::meter;
+use super::super::model::params::{Params, Version};
+use super::super::model::symbol::Values;
 use super::super::op::Op;
 use super::unit::OpenUnit;
 use super::{PayloadWriter, wrong};
@@ -22,7 +26,28 @@ pub(super) struct Run {
     made: u64,
     /// Ops that read a source.
     reading: u64,
+    /// Memory of the tables of symbols.
+    symbols: u64,
     has_model: bool,
+}
+
+/// What symbols are made from.
+#[derive(Debug)]
+pub struct Collected<'a> {
+    columns: &'a mut ColumnWriter,
+    raw: Vec<u8>,
+}
+
+impl Values for Collected<'_> {
+    fn integer(&mut self, column: u8, wanted: u64) -> Result<u64, Failure> {
+        self.columns.put_varint(column, wanted);
+        Ok(wanted)
+    }
+
+    fn bytes(&mut self, bytes: &mut [u8]) -> Result<(), Failure> {
+        self.raw.extend_from_slice(bytes);
+        Ok(())
+    }
 }
 
 impl OpenUnit {
@@ -39,7 +64,10 @@ impl OpenUnit {
     /// Whether new code is turned by the model.
     pub(super) fn turns_code(&self) -> bool {
         self.in_model
-            && self.models.last().is_some_and(|(id, _)| matches!(*id, X86_64_CODE | X86_64_TABLES))
+            && self
+                .models
+                .last()
+                .is_some_and(|(id, _)| matches!(*id, X86_64_CODE | X86_64_TABLES | X86_64_SYMBOLS))
     }
 
     /// Counts an op in its run, or ends the run.
@@ -51,7 +79,8 @@ impl OpenUnit {
         self.run.made += len;
         self.run.reading += u64::from(matches!(op, Op::Copy { .. } | Op::Edit { .. }));
         if self.run.has_model {
-            self.models_peak = self.models_peak.max(meter::model(self.run.reading));
+            self.models_peak =
+                self.models_peak.max(meter::model(self.run.reading) + self.run.symbols);
         }
     }
 }
@@ -80,11 +109,47 @@ impl<S: Sources + Sync> PayloadWriter<S> {
             }
             self.next_unit()?;
         }
+        let version = Version::from_id(id).ok_or_else(|| wrong("there is no such model"))?;
+        self.unit.run.symbols = Params::parse(&params, version)?.symbols.memory();
         self.ids.insert((Registry::Model as u64, id));
         self.unit.models.push((id, params));
         self.unit.run.has_model = true;
         self.unit.in_model = true;
         Ok(Some(self.unit.models.len() as u64))
+    }
+
+    /// Records of symbols, whose columns `describe` puts.
+    ///
+    /// # Errors
+    /// What `describe` or writing a unit fails with; no model was begun.
+    pub fn symbols(
+        &mut self,
+        len: u64,
+        describe: impl FnOnce(&mut Collected<'_>) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        self.flush_op()?;
+        if !self.unit.in_model {
+            return Err(wrong("symbols without a model"));
+        }
+        let before = self.unit.columns.len();
+        let mut collected = Collected { columns: &mut self.unit.columns, raw: Vec::new() };
+        describe(&mut collected)?;
+        let raw = collected.raw;
+        self.unit.columns_grew(self.unit.columns.len() - before);
+        if raw.len() > self.unit.room() {
+            self.cut_slice()?;
+        }
+        self.unit.bytes(stream::RAW, &raw);
+        self.emit(Op::Symbols { len })?;
+        self.cut_slice_if_full()
+    }
+
+    /// Names of symbols.
+    ///
+    /// # Errors
+    /// What writing a unit fails with.
+    pub fn names(&mut self, len: u64) -> Result<(), Failure> {
+        self.push(Op::Names { len })
     }
 
     /// What needed the model is written; `work` is what the model did beside the bytes that it predicted.

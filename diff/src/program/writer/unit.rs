@@ -301,6 +301,9 @@ impl<S: Sources + Sync> PayloadWriter<S> {
         {
             self.meter.work(len.saturating_mul(model::WORK_BYTE))?;
         }
+        if let Op::Symbols { len } = op {
+            self.meter.work(len.saturating_mul(model::WORK_SYMBOLS))?;
+        }
         if let Op::Open { coded_len, .. } = op {
             self.meter.work(*coded_len)?;
             let unit = &mut self.unit;
@@ -444,6 +447,8 @@ fn op_len(op: &Op) -> u64 {
         | Op::Literal { len, .. }
         | Op::Open { len, .. }
         | Op::Following { len, .. }
+        | Op::Symbols { len }
+        | Op::Names { len }
         | Op::Zeros { len } => *len,
         Op::DigestHex { .. }
         | Op::Digest { .. }
@@ -469,7 +474,9 @@ fn extend(last: &mut Op, op: &Op) -> bool {
             Op::Edit { model: m, source: s, offset: o, len: n },
         ) if model == m && source == s && *offset + *len == *o => *len += n,
         (Op::Literal { kind, len }, Op::Literal { kind: k, len: n }) if kind == k => *len += n,
-        (Op::Zeros { len }, Op::Zeros { len: n }) => *len += n,
+        (Op::Zeros { len }, Op::Zeros { len: n }) | (Op::Names { len }, Op::Names { len: n }) => {
+            *len += n;
+        }
         _ => return false,
     }
     true
