@@ -135,6 +135,10 @@ pub mod coder {
     pub const BYTES: u64 = 5;
     /// LZMA2 with a preset dictionary as the model of the run turns it.
     pub const LZMA_MOVED: u64 = 6;
+    /// Literals by context mixing, with a dictionary.
+    pub const LITERALS: u64 = 7;
+    /// The same with a dictionary as the model of the run turns it.
+    pub const LITERALS_MOVED: u64 = 8;
 }
 
 /// Kinds of streams (registry 4).

@@ -3,7 +3,7 @@
 use dd_inspect::failure;
 use dd_inspect::failure::Failure;
 
-use super::coder::{BYTES_MEMORY, CORRECTIONS_MEMORY, LZMA_CONTEXT};
+use super::coder::{BYTES_MEMORY, CORRECTIONS_MEMORY, LZMA_CONTEXT, literals_memory};
 use super::ids::coder;
 use super::model;
 
@@ -15,6 +15,9 @@ pub(crate) const WORK_GENERATE: u64 = 8192;
 pub(crate) const OPENING: u64 = 64 << 10;
 /// Work of a raw byte that is coded by mixing, beside what is counted for it otherwise.
 const WORK_MIXED: u64 = 7;
+/// Work of a literal that is coded by mixing, beside what is counted for it otherwise, and of a byte of its dictionary.
+const WORK_LITERAL: u64 = 15;
+const WORK_LEARNED: u64 = 7;
 /// Memory of one frame of zstd beside its window.
 const ZSTD_CONTEXT: u64 = 512 << 10;
 /// Memory of one declared kept object beside its bytes.
@@ -105,6 +108,7 @@ pub(crate) fn stream(coder: u64, window_log: u8, dictionary_len: u64) -> u64 {
         coder::LZMA | coder::LZMA_MOVED => LZMA_CONTEXT + window,
         coder::CORRECTIONS => CORRECTIONS_MEMORY,
         coder::BYTES => BYTES_MEMORY,
+        coder::LITERALS | coder::LITERALS_MOVED => literals_memory(window, dictionary_len),
         _ => 0,
     };
     own + dictionary_len
@@ -114,7 +118,16 @@ pub(crate) fn stream(coder: u64, window_log: u8, dictionary_len: u64) -> u64 {
 pub(crate) fn decoding(coder: u64, raw_len: u64) -> u64 {
     match coder {
         coder::CORRECTIONS | coder::BYTES => raw_len.saturating_mul(WORK_MIXED),
+        coder::LITERALS | coder::LITERALS_MOVED => raw_len.saturating_mul(WORK_LITERAL),
         _ => 0,
+    }
+}
+
+/// The work of loading a dictionary of so many bytes.
+pub(crate) fn loading(coder: u64, dictionary_len: u64) -> u64 {
+    match coder {
+        coder::LITERALS | coder::LITERALS_MOVED => dictionary_len.saturating_mul(1 + WORK_LEARNED),
+        _ => dictionary_len,
     }
 }
 
@@ -173,5 +186,7 @@ mod tests {
         assert_eq!(stream(0, 23, 0), 0);
         assert_eq!(stream(1, 20, 5), (512 << 10) + (1 << 20) + 5);
         assert_eq!(stream(2, 10, 0), 2 * ((512 << 10) + 1024));
+        assert_eq!(stream(7, 20, 1 << 20), (9 << 20) + (16 << 20) + (2 << 20));
+        assert_eq!(stream(8, 10, 0), (9 << 20) + (16 << 12) + 1024);
     }
 }

@@ -3,11 +3,14 @@
 use dd_inspect::failure;
 use dd_inspect::failure::Failure;
 
-use super::coder::{ByteReader, CorrectionReader, FrameReader, LzmaReader, SparsePiece, damaged};
+use super::coder::{
+    ByteReader, CorrectionReader, FrameReader, LiteralReader, LzmaReader, SparsePiece, damaged,
+};
+use super::hooks::Source;
 use super::ids::coder;
 use super::input::out_of_range;
 use super::limits::SPARSE_LEN;
-use super::streams::Record;
+use super::streams::{Places, Record};
 use super::varint;
 
 /// A stream being read, piece by piece.
@@ -30,6 +33,7 @@ enum Coding {
     Lzma(Box<LzmaReader>),
     Corrections(Box<CorrectionReader>),
     Bytes(Box<ByteReader>),
+    Literals { reader: Box<LiteralReader>, places: Places },
 }
 
 impl Coding {
@@ -46,6 +50,10 @@ impl Coding {
             }
             coder::CORRECTIONS => Self::Corrections(Box::new(CorrectionReader::new())),
             coder::BYTES => Self::Bytes(Box::new(ByteReader::new())),
+            coder::LITERALS | coder::LITERALS_MOVED => Self::Literals {
+                reader: Box::new(LiteralReader::new(record.window_log, dictionary)),
+                places: Places::new(&record.dictionary),
+            },
             _ => return Err(out_of_range("a coder")),
         })
     }
@@ -82,6 +90,7 @@ impl Stream {
             Coding::Lzma(reader) => reader.begin(std::mem::take(&mut self.coded)),
             Coding::Corrections(reader) => reader.begin(&self.coded),
             Coding::Bytes(reader) => reader.begin(&self.coded),
+            Coding::Literals { reader, .. } => reader.begin(&self.coded),
             Coding::Stored | Coding::Zstd(_) => {}
         }
         Ok(0)
@@ -90,6 +99,13 @@ impl Stream {
     fn take(&mut self, len: usize) -> Result<(), Failure> {
         self.raw_left = self.raw_left.checked_sub(len as u64).ok_or_else(ends_early)?;
         Ok(())
+    }
+
+    /// The next raw bytes stand in for what a source has at an offset.
+    pub(crate) fn stand(&mut self, source: Source, offset: u64) {
+        if let Coding::Literals { reader, places } = &mut self.coding {
+            reader.stand(places.find(source, offset));
+        }
     }
 
     /// Fills `buf` with the next raw bytes.
@@ -109,6 +125,7 @@ impl Stream {
             }
             Coding::Lzma(reader) => reader.pull(buf),
             Coding::Bytes(reader) => reader.pull(&self.coded, buf),
+            Coding::Literals { reader, .. } => reader.pull(&self.coded, buf),
             // Its raw bytes mean something with predictions only.
             Coding::Corrections(_) => Err(damaged()),
         }
@@ -165,7 +182,13 @@ impl Stream {
                 reader.finish_piece(&self.coded)?;
             }
             Coding::Bytes(reader) if !self.coded.is_empty() => reader.finish_piece(&self.coded)?,
-            Coding::Stored | Coding::Corrections(_) | Coding::Bytes(_) => {}
+            Coding::Literals { reader, .. } if !self.coded.is_empty() => {
+                reader.finish_piece(&self.coded)?;
+            }
+            Coding::Stored
+            | Coding::Corrections(_)
+            | Coding::Bytes(_)
+            | Coding::Literals { .. } => {}
         }
         self.coded = Vec::new();
         self.at = 0;

@@ -70,7 +70,10 @@ impl Record {
         if stored && (record.continued || record.raw_len != record.coded_len) {
             return Err(out_of_range("the length of a stored stream"));
         }
-        if record.coder == coder::CORRECTIONS && kind != stream::CORRECTIONS {
+        let of_literals = matches!(record.coder, coder::LITERALS | coder::LITERALS_MOVED);
+        if record.coder == coder::CORRECTIONS && kind != stream::CORRECTIONS
+            || of_literals && !(stream::TEXT..=stream::RAW).contains(&kind)
+        {
             return Err(out_of_range("the coder of a stream"));
         }
         if has_window(record.coder) && !record.continued {
@@ -119,12 +122,47 @@ impl Record {
 
 /// Whether a fresh stream of a coder says how large its window is.
 fn has_window(coder: u64) -> bool {
-    matches!(coder, coder::ZSTD | coder::SPARSE | coder::LZMA | coder::LZMA_MOVED)
+    coder == coder::SPARSE || has_dictionary(coder)
 }
 
 /// Whether a fresh stream of a coder has a dictionary.
 fn has_dictionary(coder: u64) -> bool {
-    matches!(coder, coder::ZSTD | coder::LZMA | coder::LZMA_MOVED)
+    matches!(coder, coder::ZSTD | coder::LZMA | coder::LITERALS) || is_moved(coder)
+}
+
+/// Whether the dictionary of a stream is turned by the model of the run.
+pub(crate) fn is_moved(coder: u64) -> bool {
+    matches!(coder, coder::LZMA_MOVED | coder::LITERALS_MOVED)
+}
+
+/// Finds places of a dictionary.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Places {
+    /// The number of the source, where the range begins there and in the dictionary, and its length; ascending.
+    ranges: Vec<(u64, u64, u64, u64)>,
+}
+
+impl Places {
+    pub(crate) fn new(dictionary: &[Range]) -> Self {
+        let mut start = 1;
+        let range = |range: &Range| {
+            let place = (range.source.number(), range.offset, start, range.len);
+            start += range.len;
+            place
+        };
+        let mut ranges: Vec<_> = dictionary.iter().map(range).collect();
+        ranges.sort_unstable();
+        Self { ranges }
+    }
+
+    /// Where the dictionary has what stands at an offset of a source: in the range that begins there last, if it reaches so far.
+    pub(crate) fn find(&self, source: Source, offset: u64) -> Option<usize> {
+        let number = source.number();
+        let behind = self.ranges.partition_point(|range| (range.0, range.1) <= (number, offset));
+        let (of, first, start, len) = *self.ranges.get(behind.checked_sub(1)?)?;
+        let inside = of == number && offset - first < len;
+        inside.then(|| (start + (offset - first)) as usize)
+    }
 }
 
 fn parse_dictionary<R: Read>(input: &mut Input<R>) -> Result<Vec<Range>, Failure> {
@@ -139,4 +177,29 @@ fn parse_dictionary<R: Read>(input: &mut Input<R>) -> Result<Vec<Range>, Failure
         ranges.push(Range { source, offset, len });
     }
     Ok(ranges)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_of_a_dictionary() {
+        let range = |source, offset, len| Range { source, offset, len };
+        let (base, kept) = (Source::Base(1), Source::Kept(1));
+        let places = Places::new(&[
+            range(base, 100, 50),
+            range(kept, 100, 10),
+            range(base, 120, 10),
+            range(base, 120, 5),
+        ]);
+        let find = |source, offset| places.find(source, offset);
+        assert_eq!(find(base, 99), None);
+        assert_eq!((find(base, 100), find(base, 119)), (Some(1), Some(20)));
+        // The range that begins last, of several that do the last one.
+        assert_eq!((find(base, 120), find(base, 125)), (Some(71), None));
+        assert_eq!((find(kept, 109), find(kept, 110)), (Some(60), None));
+        assert_eq!(find(Source::Base(0), 100), None);
+        assert_eq!(Places::default().find(base, 0), None);
+    }
 }

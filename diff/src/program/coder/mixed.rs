@@ -5,12 +5,24 @@ use dd_inspect::failure::Failure;
 use super::binary::{Reader, Reading};
 use super::bytes::ByteModel;
 use super::corrections::CorrectionModel;
+use super::damaged;
+use super::literals::LiteralModel;
+use super::pointers::Pointers;
 
 /// Memory that a stream of corrections by mixing counts as.
 pub(crate) const CORRECTIONS_MEMORY: u64 = 7 << 20;
 /// Memory that a stream of bytes by mixing counts as.
 pub(crate) const BYTES_MEMORY: u64 = 5 << 19;
 
+/// Memory that a stream of literals by mixing counts as, beside its window, its dictionary and the tables of pointers.
+const LITERALS_MEMORY: u64 = 9 << 20;
+
+/// Memory that a stream of literals by mixing counts as, beside its dictionary.
+pub(crate) fn literals_memory(window: u64, dictionary_len: u64) -> u64 {
+    LITERALS_MEMORY + window + Pointers::memory(window + dictionary_len)
+}
+
+const _: () = assert!(LiteralModel::MEMORY < LITERALS_MEMORY);
 const _: () = assert!(CorrectionModel::MEMORY < CORRECTIONS_MEMORY);
 const _: () = assert!(ByteModel::MEMORY < BYTES_MEMORY);
 
@@ -86,14 +98,59 @@ impl ByteReader {
     }
 }
 
+/// Reads literals.
+#[derive(Debug)]
+pub(crate) struct LiteralReader {
+    model: LiteralModel,
+    reading: Reading,
+}
+
+impl LiteralReader {
+    /// A fresh stream of at most 2^`window_log` bytes; [`LiteralReader::begin`] comes next.
+    pub(crate) fn new(window_log: u8, dictionary: &[u8]) -> Self {
+        let model = LiteralModel::new(dictionary, 1 << window_log.min(30));
+        Self { model, reading: Reading::default() }
+    }
+
+    /// The next piece follows.
+    pub(crate) fn begin(&mut self, coded: &[u8]) {
+        self.reading = Reading::new(coded);
+    }
+
+    /// What follows stands in for what the dictionary has at this place.
+    pub(crate) fn stand(&mut self, place: Option<usize>) {
+        self.model.stand(place);
+    }
+
+    /// Fills `out`.
+    pub(crate) fn pull(&mut self, coded: &[u8], out: &mut [u8]) -> Result<(), Failure> {
+        if !self.model.has_room(out.len()) {
+            return Err(damaged());
+        }
+        for part in out.chunks_mut(4096) {
+            for byte in part {
+                let mut reader = Reader { reading: &mut self.reading, coded };
+                *byte = self.model.code(&mut reader, 0);
+            }
+            self.reading.check(coded)?;
+        }
+        Ok(())
+    }
+
+    /// Checks that the piece was taken whole.
+    pub(crate) fn finish_piece(&self, coded: &[u8]) -> Result<(), Failure> {
+        self.reading.finish(coded)
+    }
+}
+
 #[cfg(feature = "encode")]
-pub(crate) use encode::{CorrectionWriter, encode_bytes};
+pub(crate) use encode::{CorrectionWriter, encode_bytes, encode_literals};
 
 #[cfg(feature = "encode")]
 mod encode {
     use super::super::super::limits::BLOCK_LEN;
     use super::super::binary::Writer;
-    use super::{ByteModel, CorrectionModel};
+    use super::{ByteModel, CorrectionModel, LiteralModel};
 
     /// Writes corrections; the bytes of an op may come in any parts.
     #[derive(Debug)]
@@ -160,6 +217,30 @@ mod encode {
             writer.finish()
         };
         pieces.iter().map(piece).collect()
+    }
+
+    /// Codes pieces of one stream, at most 2^`window_log` bytes; returns the coded bytes of each. `marks` say for each piece
+    /// where in it literals begin, ascending, and where in the dictionary is what they stand in for.
+    pub(crate) fn encode_literals(
+        window_log: u8,
+        dictionary: &[u8],
+        pieces: &[&[u8]],
+        marks: &[Vec<(usize, Option<usize>)>],
+    ) -> Vec<Vec<u8>> {
+        let mut model = LiteralModel::new(dictionary, 1 << window_log.min(30));
+        let mut writer = Writer::new();
+        let mut coded = Vec::with_capacity(pieces.len());
+        for (number, piece) in pieces.iter().enumerate() {
+            let mut marks = marks.get(number).into_iter().flatten().peekable();
+            for (at, &byte) in piece.iter().enumerate() {
+                while let Some((_, place)) = marks.next_if(|mark| mark.0 <= at) {
+                    model.stand(*place);
+                }
+                model.code(&mut writer, byte);
+            }
+            coded.push(writer.finish());
+        }
+        coded
     }
 }
 
@@ -242,12 +323,40 @@ mod tests {
         }
 
         #[test]
+        fn literals_come_back(
+            pieces in prop::collection::vec(prop::collection::vec(97u8..101, 0..200), 1..4),
+            dictionary in prop::collection::vec(97u8..101, 0..900),
+            place: Option<prop::sample::Index>,
+        ) {
+            let refs: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
+            let place = place.map(|place| place.index(dictionary.len() + 10));
+            let marks = vec![vec![(0, None), (20, place), (90, Some(3))]; pieces.len()];
+            let mut reader = LiteralReader::new(10, &dictionary);
+            let coded = encode_literals(10, &dictionary, &refs, &marks);
+            for ((coded, piece), marks) in coded.iter().zip(&pieces).zip(&marks) {
+                let mut out = vec![0; piece.len()];
+                reader.begin(coded);
+                let ends = [20, 90, 200].map(|end: usize| end.min(piece.len()));
+                let mut at = 0;
+                for (end, (_, place)) in ends.into_iter().zip(marks).filter(|(end, _)| *end > 0) {
+                    if at < end {
+                        reader.stand(*place);
+                    }
+                    reader.pull(coded, &mut out[at..end]).unwrap();
+                    at = end;
+                }
+                reader.finish_piece(coded).unwrap();
+                prop_assert_eq!(&out, piece);
+            }
+        }
+
+        #[test]
         fn any_coded_bytes_give_something_or_an_error(coded: Vec<u8>, classes: Vec<u8>) {
             let mut reader = CorrectionReader::new();
             reader.begin(&coded);
             let mut bytes = classes.clone();
             let corrected = reader.correct(&coded, &mut bytes, &classes);
-            prop_assert!(corrected.is_ok() || coded.len() < classes.len() * 20);
+            prop_assert!(corrected.is_ok() || coded.len() <= classes.len() * 20);
             let mut reader = ByteReader::new();
             reader.begin(&coded);
             let mut out = [0; 300];
@@ -275,6 +384,30 @@ mod tests {
         writer.push(&predicted, &[], &wanted);
         let len = writer.finish_piece().len();
         assert!(len < 2_000, "{len}");
+    }
+
+    #[test]
+    fn literals_like_the_dictionary_cost_little() {
+        let words: Vec<u8> = (0..3000u32)
+            .flat_map(|i| format!("w{} ", i.wrapping_mul(7919) % 997).into_bytes())
+            .collect();
+        let text = &words[4000..9000];
+        let len = |dictionary: &[u8], marks: Vec<(usize, Option<usize>)>| {
+            encode_literals(14, dictionary, &[text], &[marks]).concat().len()
+        };
+        let (alone, with, told) =
+            (len(&[], vec![]), len(&words, vec![]), len(&words, vec![(0, Some(4000))]));
+        assert!(alone > 800 && with < 60 && told < 10, "{alone} {with} {told}");
+    }
+
+    #[test]
+    fn literals_have_a_window() {
+        let coded = encode_literals(11, &[], &[&[5; 1100]], &[]).remove(0);
+        for (window_log, fits) in [(10, false), (11, true)] {
+            let mut reader = LiteralReader::new(window_log, &[]);
+            reader.begin(&coded);
+            assert_eq!(reader.pull(&coded, &mut [0; 1100]).is_ok(), fits);
+        }
     }
 
     #[test]

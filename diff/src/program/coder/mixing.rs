@@ -8,15 +8,17 @@
 use super::binary::Binary;
 
 /// A probability of a half with no experience: 22 bits of probability, 10 of count.
-const HALF: u32 = 1 << 31;
+pub(super) const HALF: u32 = 1 << 31;
 /// Decisions after which a probability learns no more slowly.
 const LIMIT: u32 = 22;
+/// The most that such a limit may be.
+const MOST: usize = 255;
 /// How fast weights learn.
 const RATE: i32 = 14;
 /// Weights of 1.
 const ONE: i32 = 1 << 14;
 /// Points of the correction of one context.
-const POINTS: usize = 33;
+pub(super) const POINTS: usize = 33;
 
 /// 4096 / (1 + e^(−x / 256)) for x = −2048, −1920 … 2048.
 const SQUASHED: [i32; POINTS] = [
@@ -62,9 +64,31 @@ static STRETCHED: [i16; 4096] = {
     table
 };
 
+/// The stretched probability of a slot.
+#[inline(always)]
+pub(super) fn stretched(slot: u32) -> i16 {
+    STRETCHED[(slot >> 20) as usize]
+}
+
+/// The probability (of 4096) of a stretched one, kept within −2047 to 2047.
+#[inline(always)]
+pub(super) fn squashed(stretched: i32) -> i32 {
+    i32::from(SQUASHED_ALL[(stretched.clamp(-2047, 2047) + 2048) as usize % 4096])
+}
+
+/// A slot after a decision; its count grows up to `limit`, at most 255.
+#[inline(always)]
+pub(super) fn moved(slot: u32, value: bool, limit: u32) -> u32 {
+    let (before, count) = (i64::from(slot >> 10), (slot & 1023).min(limit));
+    let goal = if value { (1i64 << 22) - 1 } else { 0 };
+    let step = STEPS[count as usize & MOST];
+    let after = before + (((goal - before) * i64::from(step)) >> 16);
+    (after as u32) << 10 | (count + u32::from(count < limit))
+}
+
 /// By how much of 65536 a probability moves after so many decisions: about 1 / (count + 1.5).
-static STEPS: [u32; LIMIT as usize + 1] = {
-    let mut table = [0; LIMIT as usize + 1];
+static STEPS: [u32; MOST + 1] = {
+    let mut table = [0; MOST + 1];
     let mut count = 0;
     while count < table.len() {
         table[count] = 131_072 / (2 * count as u32 + 3);
@@ -78,6 +102,15 @@ static STEPS: [u32; LIMIT as usize + 1] = {
 pub(super) fn hash(a: u32, b: u32, bits: u32) -> u32 {
     let mixed = a.wrapping_mul(0x9e37_79b1) ^ b.wrapping_mul(0x85eb_ca6b);
     mixed.wrapping_mul(0xc2b2_ae35) >> (32 - bits)
+}
+
+/// A correction that changes nothing: probabilities of 65536.
+pub(super) fn points() -> [u16; POINTS] {
+    let mut points = [0; POINTS];
+    for (point, place) in points.iter_mut().zip(-16..) {
+        *point = (squash(place * 128) * 16) as u16;
+    }
+    points
 }
 
 /// Corrections of a mixer.
@@ -109,14 +142,10 @@ impl<const N: usize, const SIZE: usize, const WEIGHTS: usize> Mixer<N, SIZE, WEI
     /// A mixer without experience.
     pub(super) fn new() -> Self {
         const { assert!(SIZE.is_power_of_two() && WEIGHTS.is_power_of_two()) };
-        let mut points = [0; POINTS];
-        for (point, place) in points.iter_mut().zip(-16..) {
-            *point = (squash(place * 128) * 16) as u16;
-        }
         Self {
             slots: vec![[HALF; SIZE]; N],
             weights: vec![[(ONE * 3 / 2 / N as i32) as i16; N]; WEIGHTS],
-            corrections: vec![points; CORRECTIONS],
+            corrections: vec![points(); CORRECTIONS],
         }
     }
 
@@ -139,14 +168,14 @@ impl<const N: usize, const SIZE: usize, const WEIGHTS: usize> Mixer<N, SIZE, WEI
         let weights = &mut weights[selected.weights % WEIGHTS];
         let points = &mut corrections[selected.correction % CORRECTIONS];
         let mut old = [0u32; N];
-        let mut stretched = [0i32; N];
+        let mut inputs = [0i32; N];
         for i in 0..N {
             old[i] = slots[i][contexts[i] as usize % SIZE];
-            stretched[i] = i32::from(STRETCHED[(old[i] >> 20) as usize]);
+            inputs[i] = i32::from(stretched(old[i]));
         }
         let mut dot = 0i32;
         for i in 0..N {
-            dot += stretched[i] * i32::from(weights[i]);
+            dot += inputs[i] * i32::from(weights[i]);
         }
         // 0 to 4095: the correction lies between two points; the nearer one learns.
         let place = ((dot >> 14).clamp(-2047, 2047) + 2048) as usize % 4096;
@@ -162,15 +191,11 @@ impl<const N: usize, const SIZE: usize, const WEIGHTS: usize> Mixer<N, SIZE, WEI
         *point = (i32::from(*point) + ((goal - i32::from(*point)) >> 6)) as u16;
         let error = ((i32::from(value) << 12) - probability) * RATE;
         for i in 0..N {
-            let moved = i32::from(weights[i]) + ((stretched[i] * error + 0x8000) >> 16);
+            let moved = i32::from(weights[i]) + ((inputs[i] * error + 0x8000) >> 16);
             weights[i] = moved.clamp(-32_768, 32_767) as i16;
         }
-        let goal = if value { (1i64 << 22) - 1 } else { 0 };
         for i in 0..N {
-            let (before, count) = (i64::from(old[i] >> 10), (old[i] & 1023).min(LIMIT));
-            let after = before + (((goal - before) * i64::from(STEPS[count as usize])) >> 16);
-            let slot = &mut slots[i][contexts[i] as usize % SIZE];
-            *slot = (after as u32) << 10 | (count + u32::from(count < LIMIT));
+            slots[i][contexts[i] as usize % SIZE] = moved(old[i], value, LIMIT);
         }
         value
     }

@@ -4,9 +4,12 @@ mod binary;
 mod bytes;
 mod corrections;
 mod frame;
+mod literals;
 mod lzma;
 mod mixed;
 mod mixing;
+mod pair;
+mod pointers;
 mod sparse;
 
 pub(crate) use frame::FrameReader;
@@ -15,9 +18,11 @@ pub(crate) use frame::{encode_frame, window_log};
 pub(crate) use lzma::{CONTEXT as LZMA_CONTEXT, LzmaReader};
 #[cfg(feature = "encode")]
 pub(crate) use lzma::{Effort, encode_lzma};
-pub(crate) use mixed::{BYTES_MEMORY, ByteReader, CORRECTIONS_MEMORY, CorrectionReader};
+pub(crate) use mixed::{
+    BYTES_MEMORY, ByteReader, CORRECTIONS_MEMORY, CorrectionReader, LiteralReader, literals_memory,
+};
 #[cfg(feature = "encode")]
-pub(crate) use mixed::{CorrectionWriter, encode_bytes};
+pub(crate) use mixed::{CorrectionWriter, encode_bytes, encode_literals};
 pub(crate) use sparse::SparsePiece;
 #[cfg(feature = "encode")]
 pub(crate) use sparse::{SparseBuilder, encode_sparse};

@@ -58,6 +58,12 @@ impl<R: Read, S: Sources> Decoder<R, S> {
             }
         }
         self.meter.work(WORK_OP)?;
+        if let Op::Literal { kind, .. } = op
+            && let Some(stream) = self.stream(kind.stream())?
+        {
+            let source = unit.control.predictor.source();
+            stream.stand(source, unit.control.predictor.offset(source));
+        }
         unit.control.predictor.made(&op);
         if !unit.models.is_empty() {
             self.note_run(unit, &op)?;

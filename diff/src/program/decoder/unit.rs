@@ -8,13 +8,13 @@ use dd_inspect::failure::Failure;
 use super::super::columns::Columns;
 use super::super::control::{ControlReader, ControlStreams, Rest};
 use super::super::hooks::Sources;
-use super::super::ids::{Registry, coder, stream};
+use super::super::ids::{Registry, stream};
 use super::super::input::out_of_range;
 use super::super::limits::{CONTROL_LEN, PARAMS_LEN, SLICE_LEN, UNIT_MODELS, UNIT_OPS};
 use super::super::meter;
 use super::super::model::params::{Params, Version};
 use super::super::stream::Stream;
-use super::super::streams::Record;
+use super::super::streams::{Record, is_moved};
 use super::executable::Run;
 use super::run::Active;
 use super::stack::Frame;
@@ -234,7 +234,7 @@ impl<R: Read, S: Sources> Decoder<R, S> {
         }
         // While it is loaded, a dictionary is there twice.
         self.meter.hold(len)?;
-        self.meter.work(len)?;
+        self.meter.work(meter::loading(record.coder, len))?;
         let dictionary = self.read_dictionary(unit, record)?;
         let stream = Stream::fresh(record, &dictionary);
         self.meter.release(len);
@@ -249,7 +249,7 @@ impl<R: Read, S: Sources> Decoder<R, S> {
             let end = at + range.len as usize;
             let place = bytes.get_mut(at..end).ok_or_else(|| out_of_range("a dictionary"))?;
             self.view(u64::MAX).read_at(range.source, range.offset, place)?;
-            if record.coder == coder::LZMA_MOVED {
+            if is_moved(record.coder) {
                 self.move_dictionary(unit, range, place)?;
             }
             at = end;

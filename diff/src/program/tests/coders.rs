@@ -9,14 +9,14 @@ use super::toys::*;
 use crate::program::ids::{Registry, coder};
 use crate::program::*;
 
-/// What `coders-2.payload` rebuilds over [`base`].
+/// What `coders-2.payload` and `literals-6.payload` rebuild over [`base`].
 const LAYER: &str = "8dd7e2589051897e32938edbca91130eb2bfadc8fb9cac5069335fcc5e8a0b27";
 
 fn base() -> Vec<u8> {
     noise(5, 200_000)
 }
 
-/// A payload that has LZMA with a dictionary, corrections and control by mixing; and its layer.
+/// A payload that has literals with a dictionary, corrections and control by mixing; and its layer.
 fn sample() -> (Vec<u8>, Vec<u8>) {
     let base = base();
     let mut writer = writer_with(std::slice::from_ref(&base), Coders::Usual);
@@ -51,34 +51,39 @@ fn coders(payload: &[u8]) -> Vec<u64> {
     ids.filter(|id| id.0 == Registry::Coder as u64).map(|id| id.1).collect()
 }
 
-fn committed() -> Vec<u8> {
-    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/program/testdata/coders-2.payload");
+fn committed(name: &str) -> Vec<u8> {
+    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/program/testdata").join(name);
     std::fs::read(place).unwrap()
 }
+
+const FORMER: &str = "coders-2.payload";
+const LATEST: &str = "literals-6.payload";
 
 #[test]
 fn every_coder_is_decoded() {
     let (payload, layer) = sample();
     let used = coders(&payload);
-    for coder in [coder::LZMA, coder::CORRECTIONS, coder::BYTES] {
-        assert!(used.contains(&coder), "{used:?}");
-    }
+    assert_eq!(used, [coder::CORRECTIONS, coder::BYTES, coder::LITERALS]);
     assert_eq!(decode(&payload, &[base()]).unwrap(), layer);
 }
 
 #[test]
-fn the_committed_payload_is_decoded_for_ever() {
-    let payload = committed();
-    assert_eq!(coders(&payload), [coder::LZMA, coder::CORRECTIONS, coder::BYTES]);
-    assert_eq!(DiffId::of(&decode(&payload, &[base()]).unwrap()).hex(), LAYER);
+fn the_committed_payloads_are_decoded_for_ever() {
+    let former = [coder::LZMA, coder::CORRECTIONS, coder::BYTES];
+    let latest = [coder::CORRECTIONS, coder::BYTES, coder::LITERALS];
+    for (name, used) in [(FORMER, former), (LATEST, latest)] {
+        let payload = committed(name);
+        assert_eq!(coders(&payload), used);
+        assert_eq!(DiffId::of(&decode(&payload, &[base()]).unwrap()).hex(), LAYER);
+    }
 }
 
 /// When an encoding becomes better, the new payload gets a name and a test of its own.
 #[test]
 fn this_build_writes_the_same_bytes() {
     let (made, layer) = sample();
-    let place = std::env::temp_dir().join("coders.payload");
-    if made != committed() {
+    let place = std::env::temp_dir().join("literals.payload");
+    if made != committed(LATEST) {
         std::fs::write(&place, made).unwrap();
         let layer = DiffId::of(&layer);
         panic!("{layer}: compare {} with the committed payload", place.display());
@@ -106,17 +111,57 @@ fn streams_go_on_from_slice_to_slice() {
 }
 
 #[test]
+fn literals_are_coded_by_what_the_base_has_in_their_place() {
+    let words = |seed: u64| -> Vec<u8> {
+        noise(seed, 40_000).iter().flat_map(|byte| [b'a' + byte % 26, b'0' + byte / 26]).collect()
+    };
+    // Of each 100 bytes of the base 10 are other ones than those of before.
+    let base = words(9);
+    let with = |told: bool| {
+        let mut writer = writer_with(std::slice::from_ref(&base), Coders::Usual);
+        let source = writer.base(0).unwrap();
+        let ranges = vec![Range { source, offset: 1, len: base.len() as u64 - 1 }];
+        writer.group(vec![(Literal::Text, ranges)]).unwrap();
+        let mut layer = Vec::new();
+        for at in (1000..70_000).step_by(1000) {
+            let from = if told { at } else { at ^ 0x200 };
+            writer.copy(source, from as u64, 90).unwrap();
+            let literal = [b"-", &base[at + 91..at + 105], b"-"].concat();
+            writer.literal(Literal::Text, &literal).unwrap();
+            layer.extend_from_slice(&base[from..from + 90]);
+            layer.extend_from_slice(&literal);
+        }
+        let (payload, summary) = finish(writer);
+        assert_eq!(decode(&payload, std::slice::from_ref(&base)).unwrap(), layer);
+        summary.streams[&6].1
+    };
+    let (told, not) = (with(true), with(false));
+    assert!(told * 4 < not, "{told} {not}");
+}
+
+#[test]
+fn a_mixed_stream_of_something_else_is_refused() {
+    let (payload, _) = sample();
+    let wrong = payload.windows(2).position(|pair| pair == [6, 2 * coder::LITERALS as u8]);
+    let mut broken = payload.clone();
+    // The kind that its slice has: the last one, exact, instead of the first.
+    broken[wrong.unwrap()] = 10;
+    assert!(decode(&broken, &[base()]).is_err());
+}
+
+#[test]
 fn the_needs_stay_below_the_default_limit() {
     let memory = Head::read(&sample().0[..]).unwrap().memory;
-    assert!(memory < Limits::default().memory / 4, "{memory}");
+    assert!(memory < Limits::default().memory / 2, "{memory}");
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(16))]
 
     #[test]
-    fn damage_is_an_error_or_other_bytes(at: prop::sample::Index, bit in 0u8..8, cut: bool) {
-        let (mut payload, layer) = (committed(), Head::read(&committed()[..]).unwrap().output_len);
+    fn damage_is_an_error_or_other_bytes(at: prop::sample::Index, bit in 0u8..8, cut: bool, latest: bool) {
+        let mut payload = committed(if latest { LATEST } else { FORMER });
+        let layer = Head::read(&payload[..]).unwrap().output_len;
         let at = at.index(payload.len());
         if cut {
             payload.truncate(at);

@@ -7,11 +7,13 @@ use dd_inspect::failure::Failure;
 use rayon::prelude::*;
 
 use super::super::coder::{
-    Effort, SparseBuilder, encode_bytes, encode_frame, encode_lzma, encode_sparse, window_log,
+    Effort, SparseBuilder, encode_bytes, encode_frame, encode_literals, encode_lzma, encode_sparse,
+    window_log,
 };
+use super::super::hooks::Source;
 use super::super::ids::{coder, stream};
 use super::super::model;
-use super::super::streams::Range;
+use super::super::streams::{Places, Range};
 use super::Coders;
 
 /// A chain without dictionary ends at this length, one with a dictionary at the second, where the
@@ -25,16 +27,21 @@ const SMALL_WINDOW_LOG: u8 = 20;
 /// Closed chains are coded when they reach this length together.
 const BATCH_LEN: usize = 48 << 20;
 
+/// Literals begin here, in place of what a source has at an offset.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Mark {
+    pub(super) at: usize,
+    pub(super) source: Source,
+    pub(super) offset: u64,
+}
+
 /// One slice's part of a chain, not coded.
 #[derive(Debug)]
 pub(super) enum Piece {
-    Bytes(Vec<u8>),
+    /// Bytes, and where in them literals begin.
+    Bytes { bytes: Vec<u8>, marks: Vec<Mark> },
     /// Corrections as runs and values, and coded by mixing where their predictions were known.
-    Corrections {
-        runs_and_values: (Vec<u8>, Vec<u8>),
-        raw_len: u64,
-        mixed: Option<Vec<u8>>,
-    },
+    Corrections { runs_and_values: (Vec<u8>, Vec<u8>), raw_len: u64, mixed: Option<Vec<u8>> },
 }
 
 impl Piece {
@@ -45,7 +52,7 @@ impl Piece {
 
     pub(super) fn raw_len(&self) -> u64 {
         match self {
-            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::Bytes { bytes, .. } => bytes.len() as u64,
             Self::Corrections { raw_len, .. } => *raw_len,
         }
     }
@@ -53,7 +60,7 @@ impl Piece {
     /// Bytes that it takes in memory.
     fn len(&self) -> usize {
         match self {
-            Self::Bytes(bytes) => bytes.len(),
+            Self::Bytes { bytes, .. } => bytes.len(),
             Self::Corrections { runs_and_values: (runs, values), mixed, .. } => {
                 runs.len() + values.len() + mixed.as_ref().map_or(0, Vec::len)
             }
@@ -235,10 +242,48 @@ impl Coded {
     }
 }
 
-/// Raw bytes up to which a stream is tried with the coder for few bytes.
+/// Raw bytes up to which a stream is tried with the coder for few bytes; the second where literals are mixed.
 const FEW: u64 = 96 << 10;
+const VERY_FEW: u64 = 4 << 10;
+/// Raw bytes of literals, but of text, below which a model of them is not worth making.
+const LEAST_MIXED: u64 = 1 << 10;
+/// Raw bytes of literals up to which these are mixed, by kind: that is slower to read than LZMA.
+const TEXT_MIXED: u64 = 2 << 20;
+const CODE_MIXED: u64 = 128 << 10;
+const RAW_MIXED: u64 = 256 << 10;
+/// The same where time does not matter.
+const MOST_MIXED: u64 = 4 << 20;
 /// Bytes by which corrections by mixing must be smaller, as a part of all: they are slower to read.
 const MIXED_GAIN: usize = 64;
+
+/// Which coders are tried for a chain of bytes.
+#[derive(Debug, Clone, Copy)]
+struct Tried {
+    bytes: bool,
+    literals: bool,
+    search: bool,
+}
+
+impl Tried {
+    fn of(kind: u64, raw_len: u64, coders: Coders) -> Self {
+        let strong = coders != Coders::Quick;
+        if kind <= stream::COLUMNS {
+            return Self { bytes: strong, literals: false, search: !strong };
+        }
+        let mixed = match (kind, coders) {
+            (stream::TEXT | stream::CODE | stream::RAW, Coders::Most) => MOST_MIXED,
+            (stream::TEXT, Coders::Usual) => TEXT_MIXED,
+            (stream::CODE, Coders::Usual) => CODE_MIXED,
+            (stream::RAW, Coders::Usual) => RAW_MIXED,
+            _ => 0,
+        };
+        let literals = raw_len <= mixed && (kind == stream::TEXT || raw_len >= LEAST_MIXED);
+        let few = if literals { VERY_FEW } else { FEW };
+        // Of text it makes less, unless that repeats the dictionary as it is.
+        let search = !(literals && kind == stream::TEXT);
+        Self { bytes: strong && raw_len <= few, literals, search }
+    }
+}
 
 impl Chain {
     fn code(
@@ -251,26 +296,56 @@ impl Chain {
             return code_corrections(self.pieces, how, &raw_lens);
         }
         let bytes = |piece| match piece {
-            Piece::Bytes(bytes) => bytes,
-            Piece::Corrections { .. } => Vec::new(),
+            Piece::Bytes { bytes, marks } => (bytes, marks),
+            Piece::Corrections { .. } => (Vec::new(), Vec::new()),
         };
-        let pieces: Vec<Vec<u8>> = self.pieces.into_iter().map(bytes).collect();
+        let (pieces, marks): (Vec<_>, Vec<_>) = self.pieces.into_iter().map(bytes).unzip();
         let refs: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
         let raw_len: u64 = raw_lens.iter().sum();
-        let is_control = self.kind <= stream::COLUMNS;
-        let strong = how.coders != Coders::Quick;
-        let mut best: Option<Coded> = None;
-        if strong && (is_control || raw_len <= FEW) {
-            let coded = Coded::new(coder::BYTES, &raw_lens, encode_bytes(&refs));
-            best = Some(coded);
+        let tried = Tried::of(self.kind, raw_len, how.coders);
+        let mut all = Vec::new();
+        if tried.bytes {
+            all.push(Coded::new(coder::BYTES, &raw_lens, encode_bytes(&refs)));
         }
-        if !(strong && is_control) {
-            let coded = code_literals(&refs, self.kind, how, &raw_lens, self.dictionary, read)?;
-            best = best.filter(|best| best.len() <= coded.len()).or(Some(coded));
+        if tried.literals {
+            all.push(mix_literals(&refs, &marks, &raw_lens, self.dictionary.clone(), read)?);
         }
+        if tried.search {
+            all.push(code_literals(&refs, self.kind, how, &raw_lens, self.dictionary, read)?);
+        }
+        let best = all.into_iter().min_by_key(Coded::len);
         let best = best.filter(|best| (best.len() as u64) < raw_len);
         Ok(best.unwrap_or_else(|| Coded::new(coder::STORED, &raw_lens, pieces)))
     }
+}
+
+/// By mixing, with what the dictionary has where the literals stand.
+fn mix_literals(
+    pieces: &[&[u8]],
+    marks: &[Vec<Mark>],
+    raw_lens: &[u64],
+    dictionary: Dictionary,
+    read: &impl Fn(&[Range]) -> Result<Vec<u8>, Failure>,
+) -> Result<Coded, Failure> {
+    // The window is all that may come.
+    let window_log = raw_lens.iter().sum::<u64>().next_power_of_two().ilog2().max(10) as u8;
+    let bytes = match &dictionary.moved {
+        Some(moved) => moved.to_vec(),
+        None => read(&dictionary.ranges)?,
+    };
+    let places = Places::new(&dictionary.ranges);
+    let place = |mark: &Mark| (mark.at, places.find(mark.source, mark.offset));
+    let marks: Vec<Vec<_>> = marks.iter().map(|marks| marks.iter().map(place).collect()).collect();
+    let coded = encode_literals(window_log, &bytes, pieces, &marks);
+    let moved = dictionary.moved.is_some();
+    let coder = if moved { coder::LITERALS_MOVED } else { coder::LITERALS };
+    let turning = dictionary.work();
+    Ok(Coded {
+        window_log,
+        turning,
+        dictionary: dictionary.ranges,
+        ..Coded::new(coder, raw_lens, coded)
+    })
 }
 
 /// By zstd, or by LZMA where there is time.

@@ -127,7 +127,7 @@ impl<S: Sources + Sync> PayloadWriter<S> {
                 self.meter.hold(record.memory())?;
                 let loading = record.dictionary_len();
                 self.meter.hold(loading)?;
-                self.meter.work(loading)?;
+                self.meter.work(meter::loading(record.coder, loading))?;
                 self.meter.release(loading);
             }
             self.meter.hold(*apart)?;

@@ -12,7 +12,7 @@ use super::super::limits::{CONTROL_LEN, UNIT_OPS};
 use super::super::meter::{OPENING, WORK_GENERATE, WORK_OP};
 use super::super::model;
 use super::super::op::{Literal, Op, ids_of};
-use super::chain::{PartRef, Piece};
+use super::chain::{Mark, PartRef, Piece};
 use super::ledger::{Owner, Shares};
 use super::model::Run;
 use super::{PayloadWriter, wrong};
@@ -44,6 +44,8 @@ struct OpenSlice {
     bytes: [Vec<u8>; 5],
     corrections: SparseBuilder,
     shares: [Shares; 5],
+    /// Where literals begin in these bytes, and what they stand in for.
+    marks: [Vec<Mark>; 5],
     /// Some of the corrections were given without predictions.
     unpredicted: bool,
 }
@@ -136,6 +138,15 @@ impl OpenUnit {
         self.slice.shares[(stream::CORRECTIONS - stream::TEXT) as usize].add(self.owner, differing);
     }
 
+    /// The last bytes of a kind are literals that an op takes now.
+    fn mark(&mut self, kind: Literal, len: usize) {
+        let place = (kind.stream() - stream::TEXT) as usize;
+        let at = self.slice.bytes[place].len().saturating_sub(len);
+        let source = self.control.predictor.source();
+        let offset = self.control.predictor.offset(source);
+        self.slice.marks[place].push(Mark { at, source, offset });
+    }
+
     /// Puts an op into the control streams.
     fn put(&mut self, op: &Op) {
         let lens = self.control.streams.raw.each_ref().map(Vec::len);
@@ -211,6 +222,9 @@ impl<S: Sources + Sync> PayloadWriter<S> {
         }
         self.note(&op)?;
         let unit = &mut self.unit;
+        if let Op::Literal { kind, len } = op {
+            unit.mark(kind, len as usize);
+        }
         unit.note_run(&op);
         unit.put(&op);
         unit.control.predictor.made(&op);
@@ -358,13 +372,14 @@ impl<S: Sources + Sync> PayloadWriter<S> {
         }
         self.unit.slices_len += slice.len();
         let mut parts = Vec::new();
-        for ((kind, bytes), shares) in (stream::TEXT..).zip(slice.bytes).zip(slice.shares) {
+        let streams = (stream::TEXT..).zip(slice.bytes).zip(slice.shares).zip(slice.marks);
+        for (((kind, bytes), shares), marks) in streams {
             let piece = if kind == stream::CORRECTIONS {
                 let mixed = self.mixing.as_mut().map(CorrectionWriter::finish_piece);
                 let mixed = mixed.filter(|_| !slice.unpredicted);
                 Piece::corrections(std::mem::take(&mut slice.corrections), mixed)
             } else {
-                Piece::Bytes(bytes)
+                Piece::Bytes { bytes, marks }
             };
             if piece.raw_len() > 0 {
                 let dictionary = self.dictionaries.get(&kind);
@@ -410,7 +425,8 @@ impl<S: Sources + Sync> PayloadWriter<S> {
         let control = streams
             .filter(|((_, raw), _)| !raw.is_empty())
             .map(|((kind, raw), shares)| {
-                let part = self.chains.append(kind, None, Piece::Bytes(raw));
+                let part =
+                    self.chains.append(kind, None, Piece::Bytes { bytes: raw, marks: Vec::new() });
                 self.ledger.wait(part.chain, part.piece, shares);
                 self.chains.close(kind);
                 part

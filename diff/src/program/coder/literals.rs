@@ -1,0 +1,374 @@
+//! Literals by context mixing, with content of a base as dictionary.
+//!
+//! A byte follows from the bytes before it, as in the literals so far and in what the dictionary has near the place
+//! that the literals stand in for; from what followed the same bytes elsewhere; and from what the base has at that place
+//! (docs/delta-format.md, "Literals by mixing").
+
+use super::binary::Binary;
+use super::mixing::{HALF, hash, moved, squashed, stretched};
+use super::pair::{INPUTS, Pair, Refinement};
+use super::pointers::{POINTERS, Pointers};
+
+/// Contexts of bytes, and the lines of each as a power of two.
+const CONTEXTS: usize = 7;
+const LINE_BITS: u32 = 14;
+/// Decisions after which a slot of a line, and one of a pointer, learns no more slowly.
+const LINE_LIMIT: u32 = 60;
+const POINTER_LIMIT: u32 = 255;
+const EXPECTED_LIMIT: u32 = 127;
+/// Bytes of a dictionary that are learned at once, and what is learned about a place: so many bytes before and behind it.
+const BLOCK: usize = 64;
+const BEFORE: usize = 256;
+const BEHIND: usize = 512;
+/// Slots of pointers by their lengths, and by what they expect; and those of the place in the base.
+const BY_LEN: usize = POINTERS << 9;
+const BY_EXPECTED: usize = POINTERS << 16;
+const BY_PLACE: usize = 1 << 13;
+const REFINED: usize = 1 << 10;
+
+/// What no byte is.
+const NONE: u32 = 256;
+
+/// The bytes before the next one.
+#[derive(Debug, Clone, Copy, Default)]
+struct Recent {
+    /// The last 16, the latest lowest.
+    bytes: u128,
+    /// A hash of the letters, digits and underscores since the last other byte.
+    word: u32,
+}
+
+impl Recent {
+    /// Those before a place.
+    fn before(history: &[u8], place: usize) -> Self {
+        let bytes = history.get(place.saturating_sub(16)..place).unwrap_or_default();
+        let mut recent = Self::default();
+        bytes.iter().for_each(|&byte| recent.push(byte));
+        recent
+    }
+
+    #[inline]
+    fn push(&mut self, byte: u8) {
+        self.bytes = self.bytes << 8 | u128::from(byte);
+        let is_word = byte.is_ascii_alphanumeric() || byte == b'_';
+        self.word = if is_word { hash(self.word, u32::from(byte) + 1, 32) } else { 0 };
+    }
+
+    fn last(&self) -> u32 {
+        self.bytes as u32 & 0xff
+    }
+
+    /// Contexts of the next byte, the first of which is what is expected.
+    #[inline]
+    fn contexts(&self, expected: u32) -> [u32; CONTEXTS] {
+        let (low, high) = (self.bytes as u32, (self.bytes >> 32) as u32);
+        [
+            hash(expected, 0, 32),
+            hash(low & 0xff, 1, 32),
+            hash(low & 0xffff, 2, 32),
+            hash(low & 0xff_ffff, 3, 32),
+            hash(low, 4, 32),
+            hash(low, high & 0xffff | 5 << 24, 32),
+            hash(self.word, low & 0xff | 7 << 16, 32),
+        ]
+    }
+}
+
+/// Probabilities of the halves of bytes: for each context lines of 15 slots, and before these what tells whose line it is.
+#[derive(Debug, Clone)]
+struct Lines(Vec<[u32; 16]>);
+
+impl Lines {
+    /// The line of half a byte in a context; `before` are the bits of the byte so far behind a 1, 0 at its start.
+    #[inline]
+    fn place(&mut self, number: usize, context: u32, before: u32) -> usize {
+        let hash = hash(context, before, 32);
+        let place = number << LINE_BITS | (hash >> (32 - LINE_BITS)) as usize;
+        let check = hash & 0x3fff | 1;
+        if let Some(line) = self.0.get_mut(place)
+            && line[0] != check
+        {
+            *line = [HALF; 16];
+            line[0] = check;
+        }
+        place
+    }
+
+    /// All contexts but the first learn a byte that is not coded.
+    fn learn(&mut self, recent: &Recent, byte: u8) {
+        let contexts = recent.contexts(0);
+        for (number, &context) in contexts.iter().enumerate().skip(1) {
+            for (half, before) in [(byte >> 4, 0), (byte & 15, u32::from(byte >> 4) | 16)] {
+                let place = self.place(number, context, before);
+                let Some(line) = self.0.get_mut(place) else { continue };
+                let mut node = 1;
+                for bit in (0..4).rev() {
+                    let value = half >> bit & 1 == 1;
+                    line[node] = moved(line[node], value, LINE_LIMIT);
+                    node = node << 1 | usize::from(value);
+                }
+            }
+        }
+    }
+}
+
+/// Where the literals stand in for bytes of the dictionary.
+#[derive(Debug, Clone, Copy, Default)]
+struct Standing {
+    /// The place of the expected byte; 0 is none.
+    place: usize,
+    /// Whether the bytes before were other ones, the last one lowest.
+    wrong: u32,
+}
+
+/// The model; it lives on from piece to piece.
+#[derive(Debug, Clone)]
+pub(super) struct LiteralModel {
+    /// The dictionary and the literals so far.
+    history: Vec<u8>,
+    dictionary_len: usize,
+    recent: Recent,
+    pointers: Pointers,
+    standing: Standing,
+    /// Literals since the last place was told.
+    since: usize,
+    /// The blocks of the dictionary that were learned.
+    learned: Vec<bool>,
+    lines: Lines,
+    by_len: Vec<u32>,
+    by_expected: Vec<u32>,
+    by_place: Vec<u32>,
+    pair: Pair,
+    refinement: Refinement<REFINED>,
+}
+
+/// What a byte is coded under.
+struct Expected {
+    /// What each pointer expects, as long as the bits so far are like it; then what the base has.
+    bytes: [Option<u8>; POINTERS + 1],
+    by_len: [usize; POINTERS],
+    by_expected: [usize; POINTERS],
+    by_place: usize,
+    /// What each pointer, and the place in the base, says of the weights.
+    classes: [usize; POINTERS + 1],
+    /// Lines of the contexts.
+    lines: [usize; CONTEXTS],
+}
+
+impl Expected {
+    /// The first byte that a pointer expects, and that of the base.
+    #[inline(always)]
+    fn first_and_here(&self) -> [u32; 2] {
+        let first = self.bytes[..POINTERS].iter().find_map(|byte| *byte);
+        [first, self.bytes[POINTERS]].map(|byte| byte.map_or(NONE, u32::from))
+    }
+
+    /// Which weights: by the length of the first pointer that is right so far, by how many are, and by the place in the base.
+    #[inline(always)]
+    fn class(&self) -> usize {
+        let right = |i: &usize| self.bytes[*i].is_some();
+        let here = if right(&POINTERS) { self.classes[POINTERS] } else { 0 };
+        let Some(first) = (0..POINTERS).find(right) else { return here };
+        let others = (first + 1..POINTERS).filter(right).count();
+        (self.classes[first] * 4 + others) * 16 + here
+    }
+}
+
+impl LiteralModel {
+    /// Bytes of memory beside history and pointers, the blocks of the largest dictionary among them.
+    pub(super) const MEMORY: u64 = (CONTEXTS << LINE_BITS) as u64 * 64
+        + (BY_LEN + BY_EXPECTED + BY_PLACE) as u64 * 4
+        + Pair::MEMORY
+        + Refinement::<REFINED>::MEMORY
+        + super::super::limits::DICTIONARY_LEN / BLOCK as u64;
+
+    /// A model with a dictionary, for at most so many literals.
+    pub(super) fn new(dictionary: &[u8], literals: usize) -> Self {
+        let len = dictionary.len() + literals;
+        let mut history = Vec::with_capacity(len);
+        history.extend_from_slice(dictionary);
+        Self {
+            pointers: Pointers::new(dictionary, len as u64),
+            history,
+            dictionary_len: dictionary.len(),
+            recent: Recent::default(),
+            standing: Standing::default(),
+            since: 0,
+            learned: vec![false; dictionary.len() / BLOCK],
+            lines: Lines(vec![[HALF; 16]; CONTEXTS << LINE_BITS]),
+            by_len: vec![HALF; BY_LEN],
+            by_expected: vec![HALF; BY_EXPECTED],
+            by_place: vec![HALF; BY_PLACE],
+            pair: Pair::new(),
+            refinement: Refinement::new(),
+        }
+    }
+
+    /// Whether so many more literals fit.
+    pub(super) fn has_room(&self, literals: usize) -> bool {
+        literals <= self.history.capacity() - self.history.len()
+    }
+
+    /// What follows stands in for what the dictionary has at a place (counted from 0); none where that is not known.
+    pub(super) fn stand(&mut self, place: Option<usize>) {
+        let place = place.filter(|place| (1..self.dictionary_len).contains(place));
+        self.standing = Standing { place: place.unwrap_or(0), wrong: 0 };
+        self.since = 0;
+        if let Some(place) = place {
+            self.recent = Recent::before(&self.history, place);
+            self.pointers.reset();
+            self.learn_about(place);
+        }
+    }
+
+    /// Learns the blocks of the dictionary about a place that were not learned yet.
+    fn learn_about(&mut self, place: usize) {
+        let first = place.saturating_sub(BEFORE) / BLOCK;
+        let end = ((place + BEHIND).min(self.dictionary_len - 1) / BLOCK).min(self.learned.len());
+        for block in first..end {
+            if std::mem::replace(&mut self.learned[block], true) {
+                continue;
+            }
+            let start = block * BLOCK;
+            let mut recent = Recent::before(&self.history, start);
+            for &byte in &self.history[start..start + BLOCK] {
+                self.lines.learn(&recent, byte);
+                recent.push(byte);
+            }
+        }
+    }
+
+    /// Codes one byte; there must be room for it.
+    pub(super) fn code<B: Binary>(&mut self, binary: &mut B, value: u8) -> u8 {
+        self.pointers.look(&self.history, self.recent.bytes);
+        let mut expected = self.expected();
+        let [first, here] = expected.first_and_here();
+        let contexts = self.recent.contexts(first | here << 9);
+        let mut tree = 1;
+        for half in 0..2 {
+            let before = if half == 0 { 0 } else { tree };
+            for (number, line) in expected.lines.iter_mut().enumerate() {
+                *line = self.lines.place(number, contexts[number], before);
+            }
+            let mut node = 1;
+            for bit in (0..4).rev() {
+                let bit = bit + 4 - 4 * half;
+                let is_set =
+                    self.code_bit(binary, value >> bit & 1 == 1, &mut expected, (tree, node, bit));
+                tree = tree << 1 | u32::from(is_set);
+                node = node << 1 | usize::from(is_set);
+            }
+        }
+        let byte = tree as u8;
+        self.pointers.learn(&self.history, byte);
+        if self.standing.place > 0 {
+            let right = here == u32::from(byte);
+            self.standing.wrong = self.standing.wrong << 1 | u32::from(!right);
+            let next = self.standing.place + 1;
+            self.standing.place = if next < self.dictionary_len { next } else { 0 };
+        }
+        self.since += 1;
+        self.history.push(byte);
+        self.recent.push(byte);
+        byte
+    }
+
+    /// What is expected of the next byte.
+    fn expected(&self) -> Expected {
+        let pointed = self.pointers.expected(&self.history);
+        let Standing { place, wrong } = self.standing;
+        let here = if place > 0 { self.history.get(place).copied() } else { None };
+        let mut bytes = [here; POINTERS + 1];
+        bytes[..POINTERS].copy_from_slice(&pointed);
+        let (mut by_len, mut by_expected) = ([0; POINTERS], [0; POINTERS]);
+        let mut classes = [1 + (wrong & 7) as usize; POINTERS + 1];
+        for (i, pointer) in self.pointers.all.iter().enumerate() {
+            let byte = pointed[i].map_or(0, u32::from);
+            by_len[i] = i << 9 | pointer.len.min(63) << 3 | ((pointer.wrong & 3) as usize) << 1;
+            by_expected[i] = i << 16 | (hash(byte | self.recent.last() << 8, 0, 15) << 1) as usize;
+            let class = match pointer.len {
+                0 => 0,
+                few @ 1..=15 => 1 + few / 4,
+                16..=31 => 5,
+                32..=63 => 6,
+                _ => 7,
+            };
+            classes[i] = 1 + class;
+        }
+        Expected {
+            bytes,
+            by_len,
+            by_expected,
+            by_place: self.since.min(15) << 9 | ((wrong & 255) as usize) << 1,
+            classes,
+            lines: [0; CONTEXTS],
+        }
+    }
+
+    /// Codes a bit of a byte: `tree` are the bits so far behind a 1, `node` those of the half, `bit` its number from below.
+    #[inline(always)]
+    fn code_bit<B: Binary>(
+        &mut self,
+        binary: &mut B,
+        value: bool,
+        expected: &mut Expected,
+        (tree, node, bit): (u32, usize, u32),
+    ) -> bool {
+        let inputs = self.inputs(expected, node, bit);
+        let weighed = self.pair.weigh(&inputs, [expected.class(), tree as usize]);
+        let [first, here] = expected.first_and_here();
+        let context = hash(here | first << 9, tree, REFINED.trailing_zeros()) as usize;
+        let (refined, place) = self.refinement.refine(weighed.mean(), context);
+        let probability = (squashed(weighed.mean()) * 16 + refined) >> 1;
+        let value = binary.code(value, probability.clamp(16, 65_520) as u32);
+        self.refinement.learn(place, value);
+        self.pair.learn(&inputs, weighed, value);
+        self.learn(expected, node, bit, value);
+        for byte in &mut expected.bytes {
+            *byte = byte.filter(|byte| byte >> bit & 1 == u8::from(value));
+        }
+        value
+    }
+
+    /// Stretched probabilities: of the contexts, of the pointers by length and by what they expect, of the place.
+    #[inline(always)]
+    fn inputs(&self, expected: &Expected, node: usize, bit: u32) -> [i16; INPUTS] {
+        let mut inputs = [0; INPUTS];
+        for (input, line) in inputs.iter_mut().zip(&expected.lines) {
+            *input = stretched(self.lines.0[*line][node]);
+        }
+        for i in 0..POINTERS {
+            let Some(byte) = expected.bytes[i] else { continue };
+            let is_set = usize::from(byte >> bit & 1);
+            inputs[CONTEXTS + i] = stretched(self.by_len[expected.by_len[i] | is_set]);
+            inputs[CONTEXTS + POINTERS + i] =
+                stretched(self.by_expected[expected.by_expected[i] | is_set]);
+        }
+        if let Some(byte) = expected.bytes[POINTERS] {
+            let is_set = usize::from(byte >> bit & 1);
+            inputs[INPUTS - 1] = stretched(self.by_place[expected.by_place | is_set]);
+        }
+        inputs
+    }
+
+    /// The slots of all inputs learn a bit.
+    #[inline(always)]
+    fn learn(&mut self, expected: &Expected, node: usize, bit: u32, value: bool) {
+        for line in expected.lines {
+            let slot = &mut self.lines.0[line][node];
+            *slot = moved(*slot, value, LINE_LIMIT);
+        }
+        for i in 0..POINTERS {
+            let Some(byte) = expected.bytes[i] else { continue };
+            let is_set = usize::from(byte >> bit & 1);
+            let slot = &mut self.by_len[expected.by_len[i] | is_set];
+            *slot = moved(*slot, value, POINTER_LIMIT);
+            let slot = &mut self.by_expected[expected.by_expected[i] | is_set];
+            *slot = moved(*slot, value, EXPECTED_LIMIT);
+        }
+        if let Some(byte) = expected.bytes[POINTERS] {
+            let slot = &mut self.by_place[expected.by_place | usize::from(byte >> bit & 1)];
+            *slot = moved(*slot, value, POINTER_LIMIT);
+        }
+    }
+}
