@@ -40,7 +40,7 @@ pub(crate) struct Found {
 /// The covers of an executable and the model for them; none where these are no executables or a model does not pay.
 pub(crate) fn search(base: &[u8], target: &[u8], effort: &Effort) -> Option<Found> {
     let (from, to) = (Elf::parse(base)?, Elf::parse(target)?);
-    let tables = symbols::tables(&from, &to);
+    let tables = symbols::tables(&from, &to).filter(|_| symbols::in_order(target, &to));
     let (sizes, cut_base, cut_target) = tables.unwrap_or_default();
     let params = params(&from, &to, base.len(), target.len())?;
     let params = match tables {

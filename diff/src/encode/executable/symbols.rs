@@ -21,6 +21,8 @@ const FOLLOWING: (usize, u32) = (3, 6);
 const BETWEEN: u64 = 4096;
 /// Ops for what comes out otherwise than expected.
 const UNEXPECTED: u64 = 4096;
+/// Of so many names one at most may stand elsewhere than behind the name before.
+const ELSEWHERE: usize = 8;
 /// Bytes of symbols and names that a reader holds at most.
 const MOST: u64 = 24 << 20;
 
@@ -90,6 +92,25 @@ pub(super) fn tables(from: &Elf, to: &Elf) -> Option<(SymbolTables, Cut, Cut)> {
     };
     (fits && whole(base) && whole(target))
         .then(|| (tables, cut(base, base_names), cut(target, names)))
+}
+
+/// Whether most names follow one another in the order of their symbols, as a model expects them to. Linkers that have names end
+/// in others sort them: such tables are better compared as bytes.
+pub(super) fn in_order(file: &[u8], elf: &Elf) -> bool {
+    let Some((area, names)) = elf.symbols.clone() else { return false };
+    let symbols = area.offset as usize..(area.offset + area.len) as usize;
+    let names = names.start as usize..names.end as usize;
+    let (Some(symbols), Some(names)) = (file.get(symbols), file.get(names)) else { return false };
+    let (records, _) = symbols.as_chunks::<{ SYMBOL as usize }>();
+    let (mut end, mut elsewhere) = (1, 0);
+    let mut seen = HashSet::from([0]);
+    for symbol in records.iter().map(Symbol::parse) {
+        if seen.insert(symbol.name) {
+            elsewhere += usize::from(symbol.name as usize != end);
+            end = symbol.name as usize + name_of(names, &symbol).len() + 1;
+        }
+    }
+    elsewhere * ELSEWHERE <= records.len()
 }
 
 /// Finds what the symbols of `target` resemble; `covers` say where of the base the target stands.
