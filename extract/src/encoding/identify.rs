@@ -10,6 +10,7 @@ mod frames;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
 use std::path::Path;
 
 use anyhow::Context;
@@ -18,9 +19,10 @@ use dd_inspect::record::Compression;
 use tempfile::SpooledTempFile;
 
 use super::gzip::{GzipReader, Member};
+use super::stream::Known;
 use super::{Deflate, Encoding, decompress, members, script_header};
 use compare::{RangeReader, encodes_to};
-use deflate::Method;
+use deflate::{Found, Method};
 
 /// Corrections held in memory up to this length, else in an unlinked file.
 const SPOOL_LEN: usize = 4 << 20;
@@ -92,6 +94,42 @@ pub fn identify(
     }
 }
 
+/// The encoding that is tried on the whole first: the first known one that gives the beginning of `compressed`. It is not proven.
+///
+/// # Errors
+/// What reading fails with.
+pub fn first_guess(compressed: &dyn ReadAt, plain: &dyn ReadAt) -> io::Result<Option<Encoding>> {
+    let start = compressed.size().min(4) as usize;
+    let mut magic = [0; 4];
+    compressed.read_exact_at(&mut magic[..start], 0)?;
+    let task = Task { compressed, plain, scratch_dir: Path::new(""), max_corrections: 0 };
+    match decompress::sniff(&magic[..start]) {
+        Compression::Gzip => {
+            let Some(alone) = task.alone()? else { return Ok(None) };
+            let (stream, plain) = (alone.stream.clone(), 0..plain.size());
+            Ok(match task.find(&alone.header, stream, plain, |_| Ok(true))? {
+                Found::Proven(known) => Some(alone.encoding(known)),
+                Found::Nearly(..) => None,
+            })
+        }
+        Compression::Zstd => task.zstd_that_begins(|encoding| Ok(Some(encoding))),
+        Compression::None => Ok(None),
+    }
+}
+
+/// A gzip file as far as it is seen from its beginning and end, if it has one member.
+struct Alone {
+    header: Vec<u8>,
+    stream: Range<u64>,
+}
+
+impl Alone {
+    fn encoding(&self, known: Known) -> Encoding {
+        let deflate = Deflate::Known(known);
+        Encoding::Gzip { header: self.header.clone(), deflate, tail: Vec::new() }
+    }
+}
+
 struct Task<'a> {
     compressed: &'a dyn ReadAt,
     plain: &'a dyn ReadAt,
@@ -134,6 +172,18 @@ impl Task<'_> {
 
     /// The usual case without a look at the content: one member by a known encoder and nothing after it.
     fn one_member(&self) -> io::Result<Option<Proven>> {
+        let Some(alone) = self.alone()? else { return Ok(None) };
+        let (size, plain) = (self.compressed.size(), 0..self.plain.size());
+        let found = self.find(&alone.header, alone.stream.clone(), plain.clone(), |known| {
+            let (encoding, plain) = (alone.encoding(known), plain.clone());
+            let end = encodes_to(&encoding, io::empty(), self.plain, plain, self.compressed, 0)?;
+            Ok(end == Some(size))
+        })?;
+        let Found::Proven(known) = found else { return Ok(None) };
+        Ok(Some(Proven { encoding: alone.encoding(known), corrections: Corrections::None }))
+    }
+
+    fn alone(&self) -> io::Result<Option<Alone>> {
         let size = self.compressed.size();
         let mut file = RangeReader::new(self.compressed, 0..size);
         let Some(header) = super::gzip::read_header(&mut file)? else { return Ok(None) };
@@ -141,19 +191,7 @@ impl Task<'_> {
         if header.len() > MAX_INLINE_LEN || stream.is_empty() {
             return Ok(None);
         }
-        let plain = 0..self.plain.size();
-        let encoding = |known| {
-            let deflate = Deflate::Known(known);
-            Encoding::Gzip { header: header.clone(), deflate, tail: Vec::new() }
-        };
-        let signs = self.signs(header.clone(), stream.clone(), self.plain.size())?;
-        let (known, _) = self.known(&signs, stream, plain.clone(), |known| {
-            let encoding = encoding(known);
-            let plain = plain.clone();
-            let end = encodes_to(&encoding, io::empty(), self.plain, plain, self.compressed, 0)?;
-            Ok(end == Some(size))
-        })?;
-        Ok(known.map(|known| Proven { encoding: encoding(known), corrections: Corrections::None }))
+        Ok(Some(Alone { header, stream }))
     }
 
     fn members(&self, members: &[Member]) -> io::Result<Proven> {

@@ -8,8 +8,11 @@ pub(super) const REACH: usize = 32768;
 const REBASE: u32 = 1 << 31;
 /// Positions begin here, so that an empty slot of a table is out of reach.
 const FIRST: u32 = 1 << 16;
-/// More text than any release keeps, and some zeros.
-const TEXT_LEN: usize = (1 << 20) + 8;
+/// Bytes of text that are held at most before the beginning is given up, five blocks. Where that is shows: a slip at level 4 counts
+/// from there.
+const CAPACITY: usize = 5 * 65535;
+/// The text and some zeros.
+const TEXT_LEN: usize = (1 << 19) + 8;
 
 /// A position in the text; 0 in an empty slot.
 pub(super) type Slot = u32;
@@ -23,18 +26,16 @@ pub(super) struct History {
     pub(super) len: usize,
     /// The position of the first byte of `text`.
     pub(super) base: u32,
-    capacity: usize,
 }
 
 impl History {
-    /// A history that holds up to `capacity` bytes, at most 2^20, before its beginning is given up.
-    pub(super) fn new(capacity: usize) -> Self {
-        Self { text: boxed(0), len: 0, base: FIRST, capacity: capacity.min(1 << 20) }
+    pub(super) fn new() -> Self {
+        Self { text: boxed(0), len: 0, base: FIRST }
     }
 
     /// Appends a block, of at most 2^16 bytes, which begins at the place returned.
     pub(super) fn append(&mut self, block: &[u8]) -> usize {
-        if self.len + block.len() > self.capacity {
+        if self.len + block.len() > CAPACITY {
             let gone = self.len - REACH;
             self.text.copy_within(gone..self.len, 0);
             self.len = REACH;

@@ -109,11 +109,6 @@ impl Class {
             _ => 8,
         }
     }
-
-    /// Bytes that the history of levels 1 to 6 holds before its beginning is given up.
-    fn history_len(self) -> usize {
-        if self < Self::V1_12_2 { 10 * BLOCK } else { 5 * BLOCK }
-    }
 }
 
 /// Bytes that levels 1 to 6 and 0 work on at a time.

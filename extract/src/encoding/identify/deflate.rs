@@ -24,8 +24,10 @@ const MIN_ANALYSED_LEN: u64 = 64;
 const SCORED_LEN: u64 = 200_000;
 /// The last bytes of a stream that tell something.
 const END_LEN: u64 = 16;
-/// Text in which a flush is looked for; in a stream of pgzip or pigz up to the longest block.
+/// Text in which a flush is looked for in a stream of Go.
 const GO_SCANNED_LEN: u64 = 128 << 10;
+/// The same at first in others: the longest usual block of pgzip.
+const SCANNED_LEN: u64 = 1 << 20;
 
 /// How a deflate stream was made.
 #[derive(Debug, Clone)]
@@ -88,6 +90,14 @@ impl Method {
     }
 }
 
+/// What a search for a known encoder found.
+pub(super) enum Found {
+    /// One that was proven.
+    Proven(Known),
+    /// None; what was seen of the stream, and the first encoder whose stream begins like it.
+    Nearly(Signs, Option<Known>),
+}
+
 /// A stream that corrections are for.
 struct Corrected<'a> {
     member: &'a Member,
@@ -109,11 +119,10 @@ impl Task<'_> {
         }
         let header = self.bytes(member.header.start, member.header.end)?;
         let (deflate, plain) = (member.deflate.clone(), member.plain.clone());
-        let signs = self.signs(header, deflate.clone(), plain.end - plain.start)?;
         let proves = |known| self.proves(member, &Method::Known(known));
-        let nearly = match self.known(&signs, deflate, plain, proves)? {
-            (Some(known), _) => return Ok(Some(Method::Known(known))),
-            (None, nearly) => nearly.or(likely),
+        let (signs, nearly) = match self.find(&header, deflate, plain, proves)? {
+            Found::Proven(known) => return Ok(Some(Method::Known(known))),
+            Found::Nearly(signs, nearly) => (signs, nearly.or(likely)),
         };
         let len = member.deflate.end - member.deflate.start;
         if len < MIN_ANALYSED_LEN {
@@ -175,17 +184,46 @@ impl Task<'_> {
             .map(|Analysis { chunks, chunk_plain: chunk }| Method::Preflate { chunk, chunks }))
     }
 
-    /// What a member tells at a look.
-    pub(super) fn signs(
+    /// The first known encoder that `proves` takes. A mark of a flush that stands far within is looked for only if there is none without.
+    pub(super) fn find(
+        &self,
+        header: &[u8],
+        deflate: Range<u64>,
+        plain: Range<u64>,
+        mut proves: impl FnMut(Known) -> io::Result<bool>,
+    ) -> io::Result<Found> {
+        let plain_len = plain.end - plain.start;
+        let mut nearly = None;
+        let mut signs = Signs::default();
+        for scanned in [SCANNED_LEN, stream::MAX_BLOCK] {
+            signs = self.signs(header.to_vec(), deflate.clone(), plain_len, scanned)?;
+            if scanned > SCANNED_LEN && signs.flushed_at.is_none() {
+                break;
+            }
+            let (proven, like) = self.known(&signs, deflate.clone(), plain.clone(), &mut proves)?;
+            if let Some(known) = proven {
+                return Ok(Found::Proven(known));
+            }
+            nearly = nearly.or(like);
+            if signs.is_go() || signs.flushed_at.is_some() {
+                break;
+            }
+        }
+        Ok(Found::Nearly(signs, nearly))
+    }
+
+    /// What a member tells at a look, with a flush in so many bytes of text from the beginning.
+    fn signs(
         &self,
         header: Vec<u8>,
         deflate: Range<u64>,
         plain_len: u64,
+        scanned: u64,
     ) -> io::Result<Signs> {
         let end =
             self.bytes(deflate.end.saturating_sub(END_LEN).max(deflate.start), deflate.end)?;
         let mut signs = Signs { header, end, plain_len, ..Signs::default() };
-        let scanned = if signs.is_go() { GO_SCANNED_LEN } else { stream::MAX_BLOCK };
+        let scanned = if signs.is_go() { GO_SCANNED_LEN } else { scanned };
         let mut reader = RangeReader::new(self.compressed, deflate);
         let (mut parser, mut position, mut empty) = (Parser::default(), 0, false);
         let mut piece = vec![0; 32 << 10];
@@ -223,7 +261,7 @@ impl Task<'_> {
 
     /// The first known encoder whose stream begins like this one, and which `proves` takes; else the first one whose stream
     /// begins like it.
-    pub(super) fn known(
+    fn known(
         &self,
         signs: &Signs,
         deflate: Range<u64>,
@@ -254,7 +292,7 @@ impl Task<'_> {
         let prefix = plain.start..plain.start.saturating_add(len.min(PREFIX_LEN));
         let run = || {
             let mut writer = DeflateWriter {
-                writer: known.writer().map_err(io::Error::other)?,
+                writer: known.until(PREFIX_LEN).writer().map_err(io::Error::other)?,
                 coded: Vec::new(),
                 compare: Compare::new(self.compressed, deflate.start),
             };

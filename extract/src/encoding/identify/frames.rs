@@ -41,18 +41,25 @@ impl Start {
 
 impl Task<'_> {
     pub(super) fn zstd(&self) -> io::Result<Proven> {
+        Ok(self.zstd_that_begins(|encoding| self.frame(encoding))?.unwrap_or_else(Proven::bytes))
+    }
+
+    /// What `take` makes of the first encoding that it takes of those that give the beginning of the file.
+    pub(super) fn zstd_that_begins<T>(
+        &self,
+        mut take: impl FnMut(Encoding) -> io::Result<Option<T>>,
+    ) -> io::Result<Option<T>> {
         let start = self.bytes(0, self.compressed.size().min(9))?;
-        let Some(start) = Start::of(&start) else { return Ok(Proven::bytes()) };
+        let Some(start) = Start::of(&start) else { return Ok(None) };
         let klauspost = Self::klauspost(start).map(Encoding::ZstdKlauspost);
         for encoding in klauspost.chain(self.libzstd(start).map(Encoding::Zstd)) {
-            if !compare::begins(&encoding, self.plain, self.compressed)? {
-                continue;
-            }
-            if let Some(proven) = self.frame(encoding)? {
-                return Ok(proven);
+            if compare::begins(&encoding, self.plain, self.compressed)?
+                && let Some(taken) = take(encoding)?
+            {
+                return Ok(Some(taken));
             }
         }
-        Ok(Proven::bytes())
+        Ok(None)
     }
 
     fn klauspost(start: Start) -> impl Iterator<Item = KlauspostParams> {

@@ -121,6 +121,19 @@ impl Known {
         }
     }
 
+    /// An encoder that writes the same for so many bytes of text, and writes it as it comes: without blocks, if they are longer.
+    pub(super) fn until(self, len: u64) -> Self {
+        match self {
+            Self::Klauspost { release, level, block: Some(block) } if block >= len => {
+                Self::Klauspost { release, level, block: None }
+            }
+            Self::Pigz { level, block, .. } if block >= len => {
+                Self::Pigz { level, block, one_thread: true }
+            }
+            other => other,
+        }
+    }
+
     /// The whole stream of a text.
     ///
     /// # Errors
@@ -381,6 +394,23 @@ mod tests {
         ];
         for known in wrong {
             assert!(known.writer().is_err(), "{known}");
+        }
+    }
+
+    #[test]
+    fn blocks_begin_as_a_stream_without_them_does() {
+        let text: Vec<u8> = (0..300_000u32).map(|at| (at.wrapping_mul(at) >> 9) as u8).collect();
+        let release = KlauspostRelease::V1_15_11;
+        for known in [
+            Known::Klauspost { release, level: 5, block: Some(256 << 10) },
+            Known::Pigz { level: 6, block: 256 << 10, one_thread: false },
+        ] {
+            let whole = known.encode(&text).unwrap();
+            let (begun, mut out) = (known.until(256 << 10), Vec::new());
+            assert_ne!(begun, known);
+            begun.writer().unwrap().write(&text[..256 << 10], &mut out).unwrap();
+            assert!(out.len() > 1000 && whole.starts_with(&out), "{known}");
+            assert_eq!(known.until((256 << 10) + 1), known);
         }
     }
 }

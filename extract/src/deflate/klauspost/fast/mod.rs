@@ -3,6 +3,8 @@
 mod one_hash;
 mod two_hashes;
 
+use two_hashes::Both;
+
 use super::Class;
 use super::history::{History, REACH, Slot, View};
 use crate::deflate::tokens::{Token, Tokens};
@@ -10,10 +12,45 @@ use crate::deflate::window::{boxed, common, common_before};
 
 const MAX_MATCH: usize = 258;
 
-/// Slots by the hash of 4 or 5 bytes: of 17 bits at level 2, else of 15.
-type Short = [Slot; 1 << 17];
-/// The newest position and the one before: by the hash of 7 bytes, of 15 bits; at level 3 of 5, of 16 bits.
-type Long = [[Slot; 2]; 1 << 16];
+/// A table of a level: the newest position by hash, or also the one before.
+type Newest<const N: usize> = [Slot; N];
+type NewestTwo<const N: usize> = [[Slot; 2]; N];
+
+/// The tables of a level.
+#[derive(Debug)]
+enum Tables {
+    One(Box<Newest<{ 1 << 15 }>>),
+    Two(Box<Newest<{ 1 << 17 }>>),
+    Three(Box<NewestTwo<{ 1 << 16 }>>),
+    /// Levels 4 to 6.
+    More(Box<Newest<{ 1 << 15 }>>, Box<NewestTwo<{ 1 << 15 }>>),
+}
+
+impl Tables {
+    fn new(level: u8) -> Self {
+        match level {
+            1 => Self::One(boxed(0)),
+            2 => Self::Two(boxed(0)),
+            3 => Self::Three(boxed([0; 2])),
+            _ => Self::More(boxed(0), boxed([0; 2])),
+        }
+    }
+
+    fn subtract(&mut self, excess: u32) {
+        let subtract = |slots: &mut [Slot]| {
+            slots.iter_mut().for_each(|slot| *slot = slot.saturating_sub(excess));
+        };
+        match self {
+            Self::One(newest) => subtract(&mut **newest),
+            Self::Two(newest) => subtract(&mut **newest),
+            Self::Three(two) => subtract(two.as_flattened_mut()),
+            Self::More(newest, two) => {
+                subtract(&mut **newest);
+                subtract(two.as_flattened_mut());
+            }
+        }
+    }
+}
 
 /// A match: where it stands, where its text stands before, and its length.
 #[derive(Debug, Clone, Copy)]
@@ -31,16 +68,13 @@ pub(super) struct Search {
     history: History,
     /// A search stops so many bytes before the end of its block.
     margin: usize,
-    short: Box<Short>,
-    long: Box<Long>,
+    tables: Tables,
 }
 
 /// The search of one block.
 struct Run<'a> {
     class: Class,
     view: View<'a>,
-    short: &'a mut Short,
-    long: &'a mut Long,
     tokens: &'a mut Tokens,
     /// Text before this is told by tokens.
     emitted: usize,
@@ -53,10 +87,9 @@ impl Search {
         Self {
             level,
             class,
-            history: History::new(class.history_len()),
+            history: History::new(),
             margin: if level == 3 && !class.hashes_five_bytes() { 7 } else { 11 },
-            short: boxed(0),
-            long: boxed([0; 2]),
+            tables: Tables::new(level),
         }
     }
 
@@ -69,9 +102,7 @@ impl Search {
     pub(super) fn block(&mut self, block: &[u8], tokens: &mut Tokens) {
         tokens.clear();
         if let Some(excess) = self.history.rebase() {
-            let rebase = |slot: &mut Slot| *slot = slot.saturating_sub(excess);
-            self.short.iter_mut().for_each(rebase);
-            self.long.iter_mut().flatten().for_each(rebase);
+            self.tables.subtract(excess);
         }
         let start = self.history.append(block);
         if block.len() < self.margin + 2 {
@@ -81,22 +112,25 @@ impl Search {
         let run = Run {
             class: self.class,
             view: View { text, len: *len, base: *base },
-            short: &mut self.short,
-            long: &mut self.long,
             tokens,
             emitted: start,
             limit: len - self.margin,
         };
-        let emitted = match (self.level, self.class.hashes_five_bytes()) {
-            (1, true) => run.level_1_2::<1, true>(start),
-            (1, false) => run.level_1_2::<1, false>(start),
-            (2, true) => run.level_1_2::<2, true>(start),
-            (2, false) => run.level_1_2::<2, false>(start),
-            (3, true) => run.level_3::<true>(start),
-            (3, false) => run.level_3::<false>(start),
-            (4, _) => run.level_4(start),
-            (5, _) => run.level_5(start),
-            _ => run.level_6(start),
+        let emitted = match (&mut self.tables, self.class.hashes_five_bytes()) {
+            (Tables::One(table), true) => run.level_1_2::<1, true, _>(table, start),
+            (Tables::One(table), false) => run.level_1_2::<1, false, _>(table, start),
+            (Tables::Two(table), true) => run.level_1_2::<2, true, _>(table, start),
+            (Tables::Two(table), false) => run.level_1_2::<2, false, _>(table, start),
+            (Tables::Three(table), true) => run.level_3::<true>(table, start),
+            (Tables::Three(table), false) => run.level_3::<false>(table, start),
+            (Tables::More(short, long), _) => {
+                let run = Both { run, short, long };
+                match self.level {
+                    4 => run.level_4(start),
+                    5 => run.level_5(start),
+                    _ => run.level_6(start),
+                }
+            }
         };
         if !tokens.as_slice().is_empty() {
             tokens.push_literals(&text[emitted..*len]);
@@ -147,23 +181,28 @@ impl Run<'_> {
         (end, len)
     }
 
-    #[inline(always)]
-    fn set(&mut self, hash: usize, at: usize) -> Slot {
-        let slot = self.view.slot(at);
-        std::mem::replace(&mut self.short[hash], slot)
-    }
-
-    #[inline(always)]
-    fn push(&mut self, hash: usize, at: usize) -> [Slot; 2] {
-        let slot = self.view.slot(at);
-        let old = self.long[hash];
-        self.long[hash] = [slot, old[0]];
-        old
-    }
-
     /// The place of a slot that is at most a whole reach back and has these four bytes.
     #[inline(always)]
     fn reached(&self, slot: Slot, at: usize, four: u32) -> Option<usize> {
         self.view.within(REACH + 1, slot, at, four)
     }
+}
+
+/// Enters a position; what stood there.
+#[inline(always)]
+fn set<const N: usize>(table: &mut Newest<N>, view: View<'_>, hash: usize, at: usize) -> Slot {
+    std::mem::replace(&mut table[hash], view.slot(at))
+}
+
+/// Enters a position before the newest one; what stood there.
+#[inline(always)]
+fn push<const N: usize>(
+    table: &mut NewestTwo<N>,
+    view: View<'_>,
+    hash: usize,
+    at: usize,
+) -> [Slot; 2] {
+    let old = table[hash];
+    table[hash] = [view.slot(at), old[0]];
+    old
 }

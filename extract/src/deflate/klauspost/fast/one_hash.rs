@@ -1,7 +1,7 @@
 //! Levels 1 to 3: one table, with the last position of each hash, or the last two.
 
 use super::super::history::{REACH, hash4, hash4_old, hash5};
-use super::{Match, Run};
+use super::{Match, Newest, NewestTwo, Run, push, set};
 use crate::deflate::window::load64;
 
 /// Bytes that must follow a position entered at the end of a block.
@@ -32,8 +32,9 @@ impl Run<'_> {
 
     /// The next match of levels 1 and 2, and the position after the last one that was probed.
     #[inline(always)]
-    fn probe_pairs<const LEVEL: u8, const FIVE: bool>(
-        &mut self,
+    fn probe_pairs<const LEVEL: u8, const FIVE: bool, const N: usize>(
+        &self,
+        table: &mut Newest<N>,
         mut next: usize,
     ) -> Option<(Match, usize)> {
         let mut cv = self.load(next);
@@ -43,20 +44,20 @@ impl Run<'_> {
             if next > self.limit {
                 return None;
             }
-            let candidate = self.set(hash::<LEVEL, FIVE>(cv), at);
+            let candidate = set(table, self.view, hash::<LEVEL, FIVE>(cv), at);
             let ahead = self.load(next);
             if let Some(from) = self.view.near(candidate, at, cv as u32) {
-                self.set(hash::<LEVEL, FIVE>(ahead), next);
+                set(table, self.view, hash::<LEVEL, FIVE>(ahead), next);
                 return Some((self.whole(at, from), next));
             }
             cv = ahead;
             at = next;
             next += 1;
             let hash = hash::<LEVEL, FIVE>(cv);
-            let candidate = self.set(hash, at);
+            let candidate = set(table, self.view, hash, at);
             if let Some(from) = self.view.near(candidate, at, cv as u32) {
                 if LEVEL == 1 {
-                    self.set(hash, next);
+                    set(table, self.view, hash, next);
                 }
                 return Some((self.whole(at, from), next));
             }
@@ -65,32 +66,36 @@ impl Run<'_> {
     }
 
     /// The search of levels 1 and 2; the end of its last match.
-    pub(super) fn level_1_2<const LEVEL: u8, const FIVE: bool>(mut self, start: usize) -> usize {
+    pub(super) fn level_1_2<const LEVEL: u8, const FIVE: bool, const N: usize>(
+        mut self,
+        table: &mut Newest<N>,
+        start: usize,
+    ) -> usize {
         let mut at = start;
-        while let Some((mut found, next)) = self.probe_pairs::<LEVEL, FIVE>(at) {
+        while let Some((mut found, next)) = self.probe_pairs::<LEVEL, FIVE, N>(table, at) {
             loop {
                 let (end, len) = self.emit(found);
                 at = if next >= end { next + 1 } else { end };
                 if at >= self.limit {
                     if at + len + after_end(FIVE) < self.view.len {
-                        self.set(hash::<LEVEL, FIVE>(self.load(at)), at);
+                        set(table, self.view, hash::<LEVEL, FIVE>(self.load(at)), at);
                     }
                     return self.emitted;
                 }
                 if LEVEL == 2 {
                     for i in (at - len + 2..at.saturating_sub(5)).step_by(7) {
                         let x = self.load(i);
-                        self.set(hash::<LEVEL, FIVE>(x), i);
-                        self.set(hash::<LEVEL, FIVE>(x >> 16), i + 2);
-                        self.set(hash::<LEVEL, FIVE>(x >> 32), i + 4);
+                        set(table, self.view, hash::<LEVEL, FIVE>(x), i);
+                        set(table, self.view, hash::<LEVEL, FIVE>(x >> 16), i + 2);
+                        set(table, self.view, hash::<LEVEL, FIVE>(x >> 32), i + 4);
                     }
                 }
                 let x = self.load(at - 2);
-                self.set(hash::<LEVEL, FIVE>(x), at - 2);
+                set(table, self.view, hash::<LEVEL, FIVE>(x), at - 2);
                 if LEVEL == 2 {
-                    self.set(hash::<LEVEL, FIVE>(x >> 8), at - 1);
+                    set(table, self.view, hash::<LEVEL, FIVE>(x >> 8), at - 1);
                 }
-                let candidate = self.set(hash::<LEVEL, FIVE>(x >> 16), at);
+                let candidate = set(table, self.view, hash::<LEVEL, FIVE>(x >> 16), at);
                 match self.reached(candidate, at, (x >> 16) as u32) {
                     Some(from) => found = self.whole(at, from),
                     None => break,
@@ -103,7 +108,11 @@ impl Run<'_> {
 
     /// The next match of level 3.
     #[inline(always)]
-    fn probe_two<const FIVE: bool>(&mut self, mut next: usize) -> Option<(Match, usize)> {
+    fn probe_two<const FIVE: bool>(
+        &self,
+        table: &mut NewestTwo<{ 1 << 16 }>,
+        mut next: usize,
+    ) -> Option<(Match, usize)> {
         let skip = if FIVE { 7 } else { 6 };
         let mut cv = self.load(next);
         loop {
@@ -112,7 +121,7 @@ impl Run<'_> {
             if next > self.limit {
                 return None;
             }
-            let [current, previous] = self.push(hash::<3, FIVE>(cv), at);
+            let [current, previous] = push(table, self.view, hash::<3, FIVE>(cv), at);
             let four = cv as u32;
             cv = self.load(next);
             if self.view.distance(current, at) > REACH - 4 {
@@ -135,27 +144,31 @@ impl Run<'_> {
     }
 
     /// The search of level 3; the end of its last match.
-    pub(super) fn level_3<const FIVE: bool>(mut self, start: usize) -> usize {
+    pub(super) fn level_3<const FIVE: bool>(
+        mut self,
+        table: &mut NewestTwo<{ 1 << 16 }>,
+        start: usize,
+    ) -> usize {
         let mut at = start;
-        while let Some((mut found, next)) = self.probe_two::<FIVE>(at) {
+        while let Some((mut found, next)) = self.probe_two::<FIVE>(table, at) {
             loop {
                 let (end, len) = self.emit(found);
                 at = if next >= end { next + 1 } else { end };
                 if at >= self.limit {
                     let after = found.from + found.len;
                     if after + after_end(FIVE) < self.view.len && after > 0 {
-                        self.push(hash::<3, FIVE>(self.load(after)), after);
+                        push(table, self.view, hash::<3, FIVE>(self.load(after)), after);
                     }
                     return self.emitted;
                 }
                 let step = if FIVE { 6 } else { 5 };
                 for i in (at - len + 2..at.saturating_sub(5)).step_by(step) {
-                    self.push(hash::<3, FIVE>(self.load(i)), i);
+                    push(table, self.view, hash::<3, FIVE>(self.load(i)), i);
                 }
                 let x = self.load(at - 2);
-                self.push(hash::<3, FIVE>(x), at - 2);
-                self.push(hash::<3, FIVE>(x >> 8), at - 1);
-                let candidates = self.push(hash::<3, FIVE>(x >> 16), at);
+                push(table, self.view, hash::<3, FIVE>(x), at - 2);
+                push(table, self.view, hash::<3, FIVE>(x >> 8), at - 1);
+                let candidates = push(table, self.view, hash::<3, FIVE>(x >> 16), at);
                 // The older one may be the nearer: the last insertion of a block is no new position.
                 let again = candidates
                     .into_iter()
