@@ -58,26 +58,6 @@ pub(crate) fn common_before<const N: usize>(
     (1..=most).take_while(|n| byte(a - n) == byte(b - n)).count()
 }
 
-/// How many bytes two texts have in common at their beginning, at most as many as `ours` has.
-#[inline]
-pub(crate) fn common_prefix(theirs: &[u8], ours: &[u8]) -> usize {
-    let len = ours.len().min(theirs.len());
-    let (theirs, ours) = (&theirs[..len], &ours[..len]);
-    let mut n = 0;
-    while n + 8 <= len {
-        let word = |text: &[u8]| u64::from_le_bytes(text[n..n + 8].try_into().unwrap_or_default());
-        let difference = word(theirs) ^ word(ours);
-        if difference != 0 {
-            return n + difference.trailing_zeros() as usize / 8;
-        }
-        n += 8;
-    }
-    while n < len && theirs[n] == ours[n] {
-        n += 1;
-    }
-    n
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,7 +12,7 @@ use block::Block;
 use super::bits::BitWriter;
 use super::symbols::{Codes, Counts, DISTANCE_RANGES, END, distance_symbol, length_symbol};
 use super::tokens::Token;
-use super::window::common_prefix;
+use super::window::{boxed, common, load32};
 
 const HALF: usize = 1 << 15;
 const WINDOW: usize = 2 * HALF;
@@ -60,14 +60,14 @@ const fn effort(level: u8) -> Effort {
 pub struct Gnu {
     level: u8,
     effort: Effort,
-    window: Box<[u8]>,
+    window: Box<[u8; WINDOW + 8]>,
     at: usize,
     look_ahead: usize,
     /// Where the block begins; before the window if that has moved on.
     block_start: i64,
     /// Positions in the window; 0 stands for none, so that the first byte is never found.
-    heads: Box<[u16]>,
-    links: Box<[u16]>,
+    heads: Box<[u16; 1 << HASH_BITS]>,
+    links: Box<[u16; HALF]>,
     hash: usize,
     length: usize,
     start: usize,
@@ -84,12 +84,12 @@ impl Gnu {
         Self {
             level,
             effort: effort(level),
-            window: vec![0; WINDOW + 8].into(),
+            window: boxed(0),
             at: 0,
             look_ahead: 0,
             block_start: 0,
-            heads: vec![0; 1 << HASH_BITS].into(),
-            links: vec![0; HALF].into(),
+            heads: boxed(0),
+            links: boxed(0),
             hash: 0,
             length: MIN_MATCH - 1,
             start: 0,
@@ -156,7 +156,7 @@ impl Gnu {
         self.at -= HALF;
         self.start = self.start.saturating_sub(HALF);
         self.block_start -= HALF as i64;
-        for position in self.heads.iter_mut().chain(&mut self.links) {
+        for position in self.heads.iter_mut().chain(&mut *self.links) {
             *position = position.saturating_sub(HALF as u16);
         }
     }
@@ -250,24 +250,25 @@ impl Gnu {
         if best >= self.effort.good {
             chain >>= 2;
         }
-        // Also what lies behind the end of the text is compared.
-        let ours = &self.window[at..at + MAX_MATCH];
-        let mut wanted = [ours[best - 1], ours[best]];
+        let (window, links) = (&*self.window, &*self.links);
+        let two = |at: usize| load32(window, at) as u16;
+        let first = two(at);
+        let mut last = two(at + best - 1);
         let mut candidate = head;
         loop {
-            let theirs = &self.window[candidate..candidate + MAX_MATCH];
-            if theirs[best - 1..=best] == wanted && theirs[..2] == ours[..2] {
-                let length = common_prefix(theirs, ours);
+            if two(candidate + best - 1) == last && two(candidate) == first {
+                // Also what lies behind the end of the text is compared.
+                let length = common(window, candidate, at, MAX_MATCH);
                 if length > best {
                     self.start = candidate;
                     best = length;
                     if length >= self.effort.nice {
                         return length;
                     }
-                    wanted = [ours[best - 1], ours[best]];
+                    last = two(at + best - 1);
                 }
             }
-            candidate = usize::from(self.links[candidate & (HALF - 1)]);
+            candidate = usize::from(links[candidate & (HALF - 1)]);
             chain -= 1;
             if candidate <= limit || chain == 0 {
                 return best;
