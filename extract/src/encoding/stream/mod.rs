@@ -122,6 +122,7 @@ impl Known {
     }
 
     /// An encoder that writes the same for so many bytes of text, and writes it as it comes: without blocks, if they are longer.
+    #[cfg(feature = "identify")]
     pub(super) fn until(self, len: u64) -> Self {
         match self {
             Self::Klauspost { release, level, block: Some(block) } if block >= len => {
@@ -397,6 +398,7 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "identify")]
     #[test]
     fn blocks_begin_as_a_stream_without_them_does() {
         let text: Vec<u8> = (0..300_000u32).map(|at| (at.wrapping_mul(at) >> 9) as u8).collect();
