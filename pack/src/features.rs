@@ -25,7 +25,7 @@ const fn last_id(registry: Registry) -> u64 {
         Registry::Op => 7,
         Registry::Model => 4,
         Registry::Generator => 2,
-        Registry::Coder => 8,
+        Registry::Coder => 9,
         Registry::Stream => 10,
         Registry::Encoding => 3,
         Registry::Opening => 0,

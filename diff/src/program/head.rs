@@ -192,7 +192,7 @@ impl Head {
                     ) || Form::from_generator(id).is_some()
                         || tools.generators.knows(id)
                 }
-                Registry::Coder => id <= ids::coder::LITERALS_MOVED,
+                Registry::Coder => id <= ids::coder::CORRECTIONS_BY_CLASS,
                 Registry::Stream => id <= ids::stream::EXACT,
                 Registry::Encoding => {
                     id == ids::encoding::DIGEST

@@ -139,6 +139,8 @@ pub mod coder {
     pub const LITERALS: u64 = 7;
     /// The same with a dictionary as the model of the run turns it.
     pub const LITERALS_MOVED: u64 = 8;
+    /// Corrections by context mixing, differences by the class of their byte.
+    pub const CORRECTIONS_BY_CLASS: u64 = 9;
 }
 
 /// Kinds of streams (registry 4).

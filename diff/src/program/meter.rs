@@ -3,7 +3,9 @@
 use dd_inspect::failure;
 use dd_inspect::failure::Failure;
 
-use super::coder::{BYTES_MEMORY, CORRECTIONS_MEMORY, LZMA_CONTEXT, literals_memory};
+use super::coder::{
+    BY_CLASS_MEMORY, BYTES_MEMORY, CORRECTIONS_MEMORY, LZMA_CONTEXT, literals_memory,
+};
 use super::ids::coder;
 use super::model;
 
@@ -107,6 +109,7 @@ pub(crate) fn stream(coder: u64, window_log: u8, dictionary_len: u64) -> u64 {
         coder::SPARSE => 2 * (ZSTD_CONTEXT + window),
         coder::LZMA | coder::LZMA_MOVED => LZMA_CONTEXT + window,
         coder::CORRECTIONS => CORRECTIONS_MEMORY,
+        coder::CORRECTIONS_BY_CLASS => BY_CLASS_MEMORY,
         coder::BYTES => BYTES_MEMORY,
         coder::LITERALS | coder::LITERALS_MOVED => literals_memory(window, dictionary_len),
         _ => 0,
@@ -117,7 +120,9 @@ pub(crate) fn stream(coder: u64, window_log: u8, dictionary_len: u64) -> u64 {
 /// The work of decoding so many raw bytes, beside what ops give.
 pub(crate) fn decoding(coder: u64, raw_len: u64) -> u64 {
     match coder {
-        coder::CORRECTIONS | coder::BYTES => raw_len.saturating_mul(WORK_MIXED),
+        coder::CORRECTIONS | coder::CORRECTIONS_BY_CLASS | coder::BYTES => {
+            raw_len.saturating_mul(WORK_MIXED)
+        }
         coder::LITERALS | coder::LITERALS_MOVED => raw_len.saturating_mul(WORK_LITERAL),
         _ => 0,
     }

@@ -48,7 +48,10 @@ impl Coding {
             coder::LZMA | coder::LZMA_MOVED => {
                 Self::Lzma(Box::new(LzmaReader::new(record.window_log, dictionary)))
             }
-            coder::CORRECTIONS => Self::Corrections(Box::new(CorrectionReader::new())),
+            coder::CORRECTIONS | coder::CORRECTIONS_BY_CLASS => {
+                let by_class = record.coder == coder::CORRECTIONS_BY_CLASS;
+                Self::Corrections(Box::new(CorrectionReader::new(by_class)))
+            }
             coder::BYTES => Self::Bytes(Box::new(ByteReader::new())),
             coder::LITERALS | coder::LITERALS_MOVED => Self::Literals {
                 reader: Box::new(LiteralReader::new(record.window_log, dictionary)),

@@ -71,7 +71,9 @@ impl Record {
             return Err(out_of_range("the length of a stored stream"));
         }
         let of_literals = matches!(record.coder, coder::LITERALS | coder::LITERALS_MOVED);
-        if record.coder == coder::CORRECTIONS && kind != stream::CORRECTIONS
+        let of_corrections =
+            matches!(record.coder, coder::CORRECTIONS | coder::CORRECTIONS_BY_CLASS);
+        if of_corrections && kind != stream::CORRECTIONS
             || of_literals && !(stream::TEXT..=stream::RAW).contains(&kind)
         {
             return Err(out_of_range("the coder of a stream"));

@@ -4,13 +4,15 @@ use dd_inspect::failure::Failure;
 
 use super::binary::{Reader, Reading};
 use super::bytes::ByteModel;
-use super::corrections::CorrectionModel;
+use super::corrections::{ByClass, CorrectionModel, First};
 use super::damaged;
 use super::literals::LiteralModel;
 use super::pointers::Pointers;
 
 /// Memory that a stream of corrections by mixing counts as.
 pub(crate) const CORRECTIONS_MEMORY: u64 = 7 << 20;
+/// Memory that one counts as whose differences are coded by their classes.
+pub(crate) const BY_CLASS_MEMORY: u64 = 8 << 20;
 /// Memory that a stream of bytes by mixing counts as.
 pub(crate) const BYTES_MEMORY: u64 = 5 << 19;
 
@@ -23,20 +25,32 @@ pub(crate) fn literals_memory(window: u64, dictionary_len: u64) -> u64 {
 }
 
 const _: () = assert!(LiteralModel::MEMORY < LITERALS_MEMORY);
-const _: () = assert!(CorrectionModel::MEMORY < CORRECTIONS_MEMORY);
+const _: () = assert!(CorrectionModel::<First>::MEMORY < CORRECTIONS_MEMORY);
+const _: () = assert!(CorrectionModel::<ByClass>::MEMORY < BY_CLASS_MEMORY);
 const _: () = assert!(ByteModel::MEMORY < BYTES_MEMORY);
 
 /// Reads corrections.
 #[derive(Debug)]
 pub(crate) struct CorrectionReader {
-    model: CorrectionModel,
+    model: Model,
     reading: Reading,
 }
 
+/// The model of one of the two coders.
+#[derive(Debug)]
+enum Model {
+    First(CorrectionModel<First>),
+    ByClass(CorrectionModel<ByClass>),
+}
+
 impl CorrectionReader {
-    /// A fresh stream; [`CorrectionReader::begin`] comes next.
-    pub(crate) fn new() -> Self {
-        Self { model: CorrectionModel::new(), reading: Reading::default() }
+    /// A fresh stream, with differences by class or as first; [`CorrectionReader::begin`] comes next.
+    pub(crate) fn new(by_class: bool) -> Self {
+        let model = match by_class {
+            true => Model::ByClass(CorrectionModel::new()),
+            false => Model::First(CorrectionModel::new()),
+        };
+        Self { model, reading: Reading::default() }
     }
 
     /// The next piece follows.
@@ -52,7 +66,10 @@ impl CorrectionReader {
         classes: &[u8],
     ) -> Result<(), Failure> {
         let mut reader = Reader { reading: &mut self.reading, coded };
-        self.model.code(&mut reader, bytes, classes, None);
+        match &mut self.model {
+            Model::First(model) => model.code(&mut reader, bytes, classes, None),
+            Model::ByClass(model) => model.code(&mut reader, bytes, classes, None),
+        }
         self.reading.check(coded)
     }
 
@@ -150,12 +167,12 @@ pub(crate) use encode::{CorrectionWriter, encode_bytes, encode_literals};
 mod encode {
     use super::super::super::limits::BLOCK_LEN;
     use super::super::binary::Writer;
-    use super::{ByteModel, CorrectionModel, LiteralModel};
+    use super::{ByClass, ByteModel, CorrectionModel, LiteralModel};
 
     /// Writes corrections; the bytes of an op may come in any parts.
     #[derive(Debug)]
     pub(crate) struct CorrectionWriter {
-        model: CorrectionModel,
+        model: CorrectionModel<ByClass>,
         writer: Writer,
         /// Coded bytes of the pieces that ended.
         ended: usize,
@@ -292,7 +309,7 @@ mod tests {
             read in 1usize..4,
         ) {
             let coded = coded(&pieces, written);
-            let mut reader = CorrectionReader::new();
+            let mut reader = CorrectionReader::new(true);
             for (coded, edits) in coded.iter().zip(&pieces) {
                 reader.begin(coded);
                 for (predicted, classes, wanted) in edits {
@@ -352,7 +369,7 @@ mod tests {
 
         #[test]
         fn any_coded_bytes_give_something_or_an_error(coded: Vec<u8>, classes: Vec<u8>) {
-            let mut reader = CorrectionReader::new();
+            let mut reader = CorrectionReader::new(true);
             reader.begin(&coded);
             let mut bytes = classes.clone();
             let corrected = reader.correct(&coded, &mut bytes, &classes);

@@ -19,7 +19,8 @@ pub(crate) use lzma::{CONTEXT as LZMA_CONTEXT, LzmaReader};
 #[cfg(feature = "encode")]
 pub(crate) use lzma::{Effort, encode_lzma};
 pub(crate) use mixed::{
-    BYTES_MEMORY, ByteReader, CORRECTIONS_MEMORY, CorrectionReader, LiteralReader, literals_memory,
+    BY_CLASS_MEMORY, BYTES_MEMORY, ByteReader, CORRECTIONS_MEMORY, CorrectionReader, LiteralReader,
+    literals_memory,
 };
 #[cfg(feature = "encode")]
 pub(crate) use mixed::{CorrectionWriter, encode_bytes, encode_literals};

@@ -9,7 +9,7 @@ use super::toys::*;
 use crate::program::ids::{Registry, coder};
 use crate::program::*;
 
-/// What `coders-2.payload` and `literals-6.payload` rebuild over [`base`].
+/// What `coders-2.payload` and those after it rebuild over [`base`].
 const LAYER: &str = "8dd7e2589051897e32938edbca91130eb2bfadc8fb9cac5069335fcc5e8a0b27";
 
 fn base() -> Vec<u8> {
@@ -57,21 +57,23 @@ fn committed(name: &str) -> Vec<u8> {
 }
 
 const FORMER: &str = "coders-2.payload";
-const LATEST: &str = "literals-6.payload";
+const SECOND: &str = "literals-6.payload";
+const LATEST: &str = "corrections-7.payload";
 
 #[test]
 fn every_coder_is_decoded() {
     let (payload, layer) = sample();
     let used = coders(&payload);
-    assert_eq!(used, [coder::CORRECTIONS, coder::BYTES, coder::LITERALS]);
+    assert_eq!(used, [coder::BYTES, coder::LITERALS, coder::CORRECTIONS_BY_CLASS]);
     assert_eq!(decode(&payload, &[base()]).unwrap(), layer);
 }
 
 #[test]
 fn the_committed_payloads_are_decoded_for_ever() {
     let former = [coder::LZMA, coder::CORRECTIONS, coder::BYTES];
-    let latest = [coder::CORRECTIONS, coder::BYTES, coder::LITERALS];
-    for (name, used) in [(FORMER, former), (LATEST, latest)] {
+    let second = [coder::CORRECTIONS, coder::BYTES, coder::LITERALS];
+    let latest = [coder::BYTES, coder::LITERALS, coder::CORRECTIONS_BY_CLASS];
+    for (name, used) in [(FORMER, former), (SECOND, second), (LATEST, latest)] {
         let payload = committed(name);
         assert_eq!(coders(&payload), used);
         assert_eq!(DiffId::of(&decode(&payload, &[base()]).unwrap()).hex(), LAYER);
@@ -82,7 +84,7 @@ fn the_committed_payloads_are_decoded_for_ever() {
 #[test]
 fn this_build_writes_the_same_bytes() {
     let (made, layer) = sample();
-    let place = std::env::temp_dir().join("literals.payload");
+    let place = std::env::temp_dir().join("corrections.payload");
     if made != committed(LATEST) {
         std::fs::write(&place, made).unwrap();
         let layer = DiffId::of(&layer);
@@ -107,7 +109,7 @@ fn streams_go_on_from_slice_to_slice() {
     let layer = decode(&payload, std::slice::from_ref(&base)).unwrap();
     assert_eq!(layer.len() as u64, summary.head.output_len);
     assert_eq!(layer[..100_001], wanted[..100_001]);
-    assert_eq!(coders(&payload), [coder::LZMA, coder::CORRECTIONS, coder::BYTES]);
+    assert_eq!(coders(&payload), [coder::LZMA, coder::BYTES, coder::CORRECTIONS_BY_CLASS]);
 }
 
 #[test]

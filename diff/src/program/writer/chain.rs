@@ -403,7 +403,7 @@ fn code_corrections(pieces: Vec<Piece>, how: How, raw_lens: &[u64]) -> Result<Co
     }
     let fits = |coded: &Vec<u8>| coded.len() <= PIECE_LEN;
     let mixed = mixed.filter(|mixed| mixed.iter().all(fits));
-    let mixed = mixed.map(|mixed| Coded::new(coder::CORRECTIONS, raw_lens, mixed));
+    let mixed = mixed.map(|mixed| Coded::new(coder::CORRECTIONS_BY_CLASS, raw_lens, mixed));
     Ok(match mixed {
         Some(mixed) if mixed.len() + sparse.len() / MIXED_GAIN < sparse.len() => mixed,
         _ => sparse,

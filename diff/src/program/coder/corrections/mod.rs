@@ -4,9 +4,13 @@
 //! A block of predicted bytes is right as a whole, or its groups of 8 bytes are, or single bytes; for each
 //! that is not its difference is coded. Each of these has contexts of its own (docs/delta-format.md, "Corrections by mixing").
 
+mod differences;
+
 use super::super::limits::BLOCK_LEN;
 use super::binary::Binary;
 use super::mixing::{Mixer, Selected, hash};
+use differences::Wrong;
+pub(super) use differences::{ByClass, Differences, First};
 
 /// Bytes of a group.
 const GROUP: usize = 8;
@@ -14,20 +18,18 @@ const GROUP: usize = 8;
 const BLOCK_BITS: u32 = 14;
 const GROUP_BITS: u32 = 16;
 const BYTE_BITS: u32 = 16;
-const DIFFERENCE_BITS: u32 = 17;
 
 type Blocks = Mixer<4, { 1 << BLOCK_BITS }, 64>;
 type Groups = Mixer<5, { 1 << GROUP_BITS }, 128>;
 type Bytes = Mixer<6, { 1 << BYTE_BITS }, 256>;
-type Differences = Mixer<6, { 1 << DIFFERENCE_BITS }, 1024>;
 
-/// The model; it lives on from block to block and from slice to slice.
+/// The model, with one of differences; it lives on from block to block and from slice to slice.
 #[derive(Debug, Clone)]
-pub(super) struct CorrectionModel {
+pub(super) struct CorrectionModel<D> {
     blocks: Blocks,
     groups: Groups,
     bytes: Bytes,
-    differences: Differences,
+    differences: D,
     /// Which blocks, groups and bytes were wrong, the last one lowest.
     wrong_blocks: u32,
     wrong_groups: u32,
@@ -80,17 +82,16 @@ fn fold(classes: &[u8]) -> u32 {
     classes.iter().fold(0, |sum, &class| sum.wrapping_mul(31).wrapping_add(u32::from(class)))
 }
 
-impl CorrectionModel {
+impl<D: Differences> CorrectionModel<D> {
     /// Bytes of memory.
-    pub(super) const MEMORY: u64 =
-        Blocks::MEMORY + Groups::MEMORY + Bytes::MEMORY + Differences::MEMORY;
+    pub(super) const MEMORY: u64 = Blocks::MEMORY + Groups::MEMORY + Bytes::MEMORY + D::MEMORY;
 
     pub(super) fn new() -> Self {
         Self {
             blocks: Mixer::new(),
             groups: Mixer::new(),
             bytes: Mixer::new(),
-            differences: Mixer::new(),
+            differences: D::new(),
             wrong_blocks: 0,
             wrong_groups: 0,
             wrong_bytes: 0,
@@ -293,18 +294,17 @@ impl CorrectionModel {
         at: usize,
         given: u8,
     ) -> u8 {
-        let (near, class) = (self.wrong_bytes & 7, block.class(at));
-        let byte = block.after(at, 0);
-        let (before, second) = (block.ahead(at, 1), block.ahead(at, 2));
-        let [last, third, _, fifth] = self.last.map(u32::from);
-        let contexts = [
-            hash(last, near | class << 8, 32),
-            hash(last | third << 8, 1 | near << 8, 32),
-            hash(byte | before << 8 | second << 16, 2 | (near & 3) << 4 | class << 8, 32),
-            hash(byte | block.after(at, 1) << 8 | block.after(at, 2) << 16, 3 | near << 8, 32),
-            hash(u32::from(given) | before << 8 | byte << 16, 4 | (near & 1) << 8, 32),
-            hash(fifth | self.right_bytes.min(15) << 8 | third << 16, 5, 32),
-        ];
-        self.differences.code_byte(binary, value, &contexts, (near & 3) as usize)
+        let wrong = Wrong {
+            at,
+            class: block.class(at),
+            byte: block.after(at, 0),
+            before: [block.ahead(at, 1), block.ahead(at, 2)],
+            behind: [block.after(at, 1), block.after(at, 2)],
+            given: u32::from(given),
+            near: self.wrong_bytes & 7,
+            right_bytes: self.right_bytes.min(15),
+            last: self.last.map(u32::from),
+        };
+        self.differences.code(binary, &wrong, value)
     }
 }
