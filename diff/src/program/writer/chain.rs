@@ -251,7 +251,9 @@ const LEAST_MIXED: u64 = 1 << 10;
 const TEXT_MIXED: u64 = 2 << 20;
 const CODE_MIXED: u64 = 128 << 10;
 const RAW_MIXED: u64 = 256 << 10;
-/// The same where time does not matter.
+/// Bytes of a dictionary up to which few literals of code are mixed: a reader takes as long for it as for these.
+const CODE_DICTIONARY: u64 = 2 << 20;
+/// Raw bytes up to which they are mixed where time does not matter.
 const MOST_MIXED: u64 = 4 << 20;
 /// Bytes by which corrections by mixing must be smaller, as a part of all: they are slower to read.
 const MIXED_GAIN: usize = 64;
@@ -265,7 +267,7 @@ struct Tried {
 }
 
 impl Tried {
-    fn of(kind: u64, raw_len: u64, coders: Coders) -> Self {
+    fn of(kind: u64, raw_len: u64, dictionary_len: u64, coders: Coders) -> Self {
         let strong = coders != Coders::Quick;
         if kind <= stream::COLUMNS {
             return Self { bytes: strong, literals: false, search: !strong };
@@ -273,7 +275,7 @@ impl Tried {
         let mixed = match (kind, coders) {
             (stream::TEXT | stream::CODE | stream::RAW, Coders::Most) => MOST_MIXED,
             (stream::TEXT, Coders::Usual) => TEXT_MIXED,
-            (stream::CODE, Coders::Usual) => CODE_MIXED,
+            (stream::CODE, Coders::Usual) if dictionary_len <= CODE_DICTIONARY => CODE_MIXED,
             (stream::RAW, Coders::Usual) => RAW_MIXED,
             _ => 0,
         };
@@ -302,7 +304,8 @@ impl Chain {
         let (pieces, marks): (Vec<_>, Vec<_>) = self.pieces.into_iter().map(bytes).unzip();
         let refs: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
         let raw_len: u64 = raw_lens.iter().sum();
-        let tried = Tried::of(self.kind, raw_len, how.coders);
+        let dictionary_len = self.dictionary.ranges.iter().map(|range| range.len).sum();
+        let tried = Tried::of(self.kind, raw_len, dictionary_len, how.coders);
         let mut all = Vec::new();
         if tried.bytes {
             all.push(Coded::new(coder::BYTES, &raw_lens, encode_bytes(&refs)));
