@@ -12,7 +12,7 @@ const FRAME: &str = "program-1";
 /// Whether an id belongs to [`FRAME`]; others are features of their own.
 fn is_of_frame(registry: Registry, id: u64) -> bool {
     let later = match registry {
-        Registry::Generator => 16..=24,
+        Registry::Generator => 16..=25,
         Registry::Encoding => 16..=19,
         _ => 0..=0,
     };

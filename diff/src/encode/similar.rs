@@ -56,6 +56,8 @@ pub(crate) struct Found {
     pub model: Option<Params>,
     /// Tables of symbols that it makes.
     pub tables: Option<executable::Tables>,
+    /// Where in the executable rows of a table of frame descriptions stand that it makes.
+    pub index: Option<std::ops::Range<u64>>,
     /// Digests that stand between the covers as text.
     pub quotes: Vec<Quote>,
 }
@@ -154,6 +156,7 @@ fn executables(
         covers: found.covers.iter().map(|cover| search.cover((0, 0), cover)).collect(),
         model: Some(Params { offset: search.base, ..found.params }),
         tables: found.tables,
+        index: found.index,
         quotes: Vec::new(),
     }))
 }

@@ -189,6 +189,7 @@ impl Head {
                             | ids::generator::MTIME
                             | ids::generator::SYMBOLS
                             | ids::generator::NAMES
+                            | ids::generator::FRAME_INDEX
                     ) || Form::from_generator(id).is_some()
                         || tools.generators.knows(id)
                 }

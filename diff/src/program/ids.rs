@@ -117,6 +117,8 @@ pub mod generator {
     pub const SYMBOLS: u64 = 23;
     /// Their names.
     pub const NAMES: u64 = 24;
+    /// Rows of the table that finds frame descriptions of an executable, from columns.
+    pub const FRAME_INDEX: u64 = 25;
 }
 
 /// Coders (registry 3).

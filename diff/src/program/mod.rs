@@ -41,7 +41,7 @@ pub use hooks::{
 pub use limits::Limits;
 #[cfg(feature = "encode")]
 pub(crate) use model::{
-    Executable, Interval, LEAD, STRETCH, SYMBOL, WORK_PAGE, names,
+    Executable, Interval, LEAD, STRETCH, SYMBOL, WORK_PAGE, index, names,
     params::{Area, Content, NAMES, Params, SYMBOLS, Segment, SymbolTables, Version},
     symbol::{Symbol, Wanted},
     walk::Walk,

@@ -47,6 +47,11 @@ pub enum Op {
         /// How many bytes, at least 1: whole records.
         len: u64,
     },
+    /// Rows of the table that finds frame descriptions, by the model of the run and from columns.
+    FrameIndex {
+        /// How many bytes, at least 1: whole rows.
+        len: u64,
+    },
     /// Names of these symbols.
     Names {
         /// How many bytes, at least 1.
@@ -120,7 +125,7 @@ pub enum Op {
 }
 
 impl Op {
-    /// The bytes that a COPY, an EDIT, a LIT, zeros, symbols or names give; none for other ops, which end a run.
+    /// The bytes that a COPY, an EDIT, a LIT, zeros or a table of a model give; none for other ops, which end a run.
     pub(crate) fn plain_len(&self) -> Option<u64> {
         match self {
             Self::Copy { len, .. }
@@ -128,6 +133,7 @@ impl Op {
             | Self::Literal { len, .. }
             | Self::Zeros { len }
             | Self::Symbols { len }
+            | Self::FrameIndex { len }
             | Self::Names { len } => Some(*len),
             _ => None,
         }
@@ -175,6 +181,9 @@ pub(crate) fn ids_of(op: &Op) -> [Option<(Registry, u64)>; 2] {
         Op::Literal { .. } => [code(op::LIT), None],
         Op::Zeros { .. } => [code(op::GEN), Some((Registry::Generator, generator::ZEROS))],
         Op::Symbols { .. } => [code(op::GEN), Some((Registry::Generator, generator::SYMBOLS))],
+        Op::FrameIndex { .. } => {
+            [code(op::GEN), Some((Registry::Generator, generator::FRAME_INDEX))]
+        }
         Op::Names { .. } => [code(op::GEN), Some((Registry::Generator, generator::NAMES))],
         Op::DigestHex { .. } => [code(op::GEN), Some((Registry::Generator, generator::DIGEST_HEX))],
         Op::Generate { generator } => [code(op::GEN), Some((Registry::Generator, *generator))],

@@ -52,6 +52,7 @@ impl Predictor {
             | Op::Zeros { len }
             | Op::Symbols { len }
             | Op::Names { len }
+            | Op::FrameIndex { len }
             | Op::Following { len, .. } => self.skip(*len),
             Op::Open { source, offset, coded_len, len, .. } => {
                 // What follows in the source is expected after the compressed range.

@@ -1,38 +1,46 @@
 //! Files without the tables that are made otherwise.
 
+use std::ops::Range;
+
 use crate::matching::Cover;
 
-/// A range that is left out of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Cut {
-    pub(super) at: usize,
-    pub(super) len: usize,
-}
+/// Ranges that are left out of a file, ascending, without overlap.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Cuts(pub(super) Vec<Range<usize>>);
 
-impl Cut {
-    /// The file without the range.
-    pub(super) fn without(self, mut file: Vec<u8>) -> Vec<u8> {
-        file.drain(self.at..self.at + self.len);
+impl Cuts {
+    /// The file without the ranges.
+    pub(super) fn without(&self, mut file: Vec<u8>) -> Vec<u8> {
+        for range in self.0.iter().rev() {
+            file.drain(range.clone());
+        }
         file
     }
 
+    /// Where the ranges were in the shorter file.
+    fn places(&self) -> impl Iterator<Item = usize> {
+        let mut gone = 0;
+        self.0.iter().map(move |range| {
+            let place = range.start - gone;
+            gone += range.len();
+            place
+        })
+    }
+
     /// Where a place of the shorter file is in the whole one.
-    fn place(self, at: usize) -> usize {
-        if at < self.at { at } else { at + self.len }
+    fn place(&self, at: usize) -> usize {
+        self.0.iter().fold(at, |at, range| if at < range.start { at } else { at + range.len() })
     }
 }
 
 /// The covers of whole files that those of the shorter ones stand for: parts of them where one goes over a cut.
-pub(super) fn whole(covers: &[Cover], base: Cut, target: Cut) -> Vec<Cover> {
+pub(super) fn whole(covers: &[Cover], base: &Cuts, target: &Cuts) -> Vec<Cover> {
     let mut found = Vec::with_capacity(covers.len() + 2);
     for cover in covers {
         let crossing = |at: usize, from: usize| at.checked_sub(from).filter(|at| *at < cover.len);
-        let mut ends: Vec<usize> =
-            [crossing(base.at, cover.base), crossing(target.at, cover.target)]
-                .into_iter()
-                .flatten()
-                .chain([cover.len])
-                .collect();
+        let of_base = base.places().filter_map(|at| crossing(at, cover.base));
+        let of_target = target.places().filter_map(|at| crossing(at, cover.target));
+        let mut ends: Vec<usize> = of_base.chain(of_target).chain([cover.len]).collect();
         ends.sort_unstable();
         let mut from = 0;
         for end in ends {
@@ -57,9 +65,13 @@ mod tests {
         Cover { target, base, len }
     }
 
+    fn one(range: Range<usize>) -> Cuts {
+        Cuts(vec![range])
+    }
+
     #[test]
     fn covers_are_parted_where_something_was_left_out() {
-        let (base, target) = (Cut { at: 100, len: 10 }, Cut { at: 120, len: 1000 });
+        let (base, target) = (one(100..110), one(120..1120));
         let covers = [cover(0, 0, 50), cover(60, 80, 90), cover(150, 40, 20)];
         let wanted = [
             cover(0, 0, 50),
@@ -68,8 +80,12 @@ mod tests {
             cover(1120, 150, 30),
             cover(1150, 40, 20),
         ];
-        assert_eq!(whole(&covers, base, target), wanted);
-        assert_eq!(whole(&covers, Cut::default(), Cut::default()), covers);
+        assert_eq!(whole(&covers, &base, &target), wanted);
+        assert_eq!(whole(&covers, &Cuts::default(), &Cuts::default()), covers);
         assert_eq!(base.without((0..120).collect()).len(), 110);
+        let (base, target) = (Cuts(vec![100..110, 120..140]), Cuts::default());
+        let wanted = [cover(0, 0, 100), cover(100, 110, 10), cover(110, 140, 30)];
+        assert_eq!(whole(&[cover(0, 0, 140)], &base, &target), wanted);
+        assert_eq!(base.without((0..150).collect()).len(), 120);
     }
 }

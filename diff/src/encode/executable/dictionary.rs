@@ -58,8 +58,8 @@ pub(super) fn merged(covers: impl Iterator<Item = Cover>, tables: Option<&Tables
     let mut all: Vec<Cover> = covers.collect();
     if let Some(tables) = tables {
         all.extend(tables.covers().map(of));
-        all.sort_by_key(|cover| cover.target);
     }
+    all.sort_by_key(|cover| cover.target);
     all
 }
 

@@ -5,6 +5,7 @@
 use std::ops::Range;
 
 use super::go;
+use crate::program::index::{HEAD, ROW};
 use crate::program::{Area, Content, Segment};
 
 /// An executable or a shared library for x86-64.
@@ -16,6 +17,8 @@ pub(super) struct Elf {
     pub(super) lowest: u64,
     /// A table of symbols, and where their names stand behind it.
     pub(super) symbols: Option<(Area, Range<u64>)>,
+    /// Where the rows of the table that finds frame descriptions stand.
+    pub(super) index: Option<Range<u64>>,
 }
 
 const X86_64: u16 = 62;
@@ -97,10 +100,12 @@ impl Elf {
         if areas.iter().all(|area| area.content != Content::Code) {
             areas = code_of_segments(file)?;
         }
+        let index = areas.iter().find(|area| area.content == Content::FromStart);
+        let index = index.and_then(|area| rows(file, area));
         let is_program =
             |section: &&Section<'_>| section.kind == PROGBITS && section.name != b".interp";
         let lowest = sections.iter().find(is_program).map_or(0, |section| section.offset);
-        Some(Self { segments, areas, lowest, symbols })
+        Some(Self { segments, areas, lowest, symbols, index })
     }
 }
 
@@ -120,6 +125,15 @@ fn go_table(file: &[u8], section: &Section<'_>) -> Option<Vec<Area>> {
         return None;
     }
     go::areas(part(file, section.offset, section.len)?, section.offset)
+}
+
+/// Where the rows of a table of frame descriptions stand, if it is one of distances of four bytes.
+fn rows(file: &[u8], area: &Area) -> Option<Range<u64>> {
+    let table = part(file, area.offset, area.len)?;
+    let len = ROW * u64::from(u32_at(table, HEAD as usize - 4)?);
+    let fits = table.starts_with(&[1, 0x1b, 0x03, 0x3b]) && len > 0 && HEAD + len <= area.len;
+    let start = area.offset + HEAD;
+    fits.then_some(start..start + len)
 }
 
 /// What a section holds, if it is more than bytes.

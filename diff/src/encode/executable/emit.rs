@@ -10,9 +10,10 @@ use super::dictionary::{self, Part, parts};
 use super::{Tables, model, reader};
 use crate::matching;
 use crate::program::ids::model::{X86_64_SYMBOLS, X86_64_TABLES};
+use crate::program::index::ROW;
 use crate::program::limits::BLOCK_LEN;
 use crate::program::{
-    Executable, LEAD, Params, Range, STRETCH, SYMBOL, Source, Version, WORK_PAGE,
+    Content, Executable, LEAD, Op, Params, Range, STRETCH, SYMBOL, Source, Version, WORK_PAGE,
 };
 
 /// Bytes of a cover that are written as one op: whole stretches.
@@ -56,6 +57,8 @@ struct Run<'a> {
     has_dictionary: bool,
     /// Tables of symbols that are still to be written.
     tables: Option<&'a Tables>,
+    /// The same of rows of a table of frame descriptions.
+    index: Option<std::ops::Range<u64>>,
     /// Work of these.
     work: u64,
 }
@@ -97,7 +100,16 @@ impl Emitter<'_> {
         };
         let here = covers.iter().map(here);
         let tables = found.tables.as_ref();
-        let votes = dictionary::merged(here.clone(), tables);
+        let rows = found.index.clone().map(|rows| Cover {
+            target: rows.start,
+            base: params
+                .areas
+                .iter()
+                .find(|a| a.content == Content::FromStart)
+                .map_or(0, |a| a.offset),
+            len: 0,
+        });
+        let votes = dictionary::merged(here.clone().chain(rows), tables);
         let mut run = Run {
             place,
             params: &params,
@@ -107,6 +119,7 @@ impl Emitter<'_> {
             dictionaries: parts(len, params.len, votes.into_iter()).into_iter().peekable(),
             has_dictionary: false,
             tables,
+            index: found.index.clone(),
             work: 0,
         };
         let mut cost = Cost { literal: literals, ..Cost::default() };
@@ -125,8 +138,33 @@ impl Emitter<'_> {
         Ok(cost)
     }
 
-    /// Writes what stands in no cover: tables of symbols, and literals.
+    /// Writes what stands in no cover: tables, and literals.
     fn uncovered(&mut self, run: &mut Run<'_>, from: u64, to: u64) -> anyhow::Result<()> {
+        let start = run.start;
+        let Some(rows) = run.index.take_if(|rows| start + rows.start < to) else {
+            return self.other(run, from, to);
+        };
+        self.new_code(run, from, start + rows.start)?;
+        let file = self.target.read(start + rows.start, rows.end - rows.start)?;
+        let mut made = vec![0; file.len()];
+        let row = |number: usize| {
+            let row = file.get(number * ROW as usize..)?.first_chunk::<{ ROW as usize }>()?;
+            let row = u64::from_le_bytes(*row);
+            Some((row as u32, (row >> 32) as u32))
+        };
+        let mut read = reader(run.base.bytes);
+        let (executable, mut work) = (&mut run.executable, 0);
+        self.writer.rows(Op::FrameIndex { len: file.len() as u64 }, |values| {
+            work = executable.index(values, &mut made, row, &mut read)?;
+            Ok(())
+        })?;
+        run.work += work;
+        anyhow::ensure!(made == file, "a table came out otherwise");
+        self.other(run, start + rows.end, to)
+    }
+
+    /// Writes tables of symbols, and literals.
+    fn other(&mut self, run: &mut Run<'_>, from: u64, to: u64) -> anyhow::Result<()> {
         let start = |tables: &&Tables| run.start + tables.symbols.start as u64;
         let Some(tables) = run.tables.take_if(|tables| start(&&**tables) < to) else {
             return self.new_code(run, from, to);
@@ -148,7 +186,7 @@ impl Emitter<'_> {
             let wanted = |number: usize| tables.wanted(&file, first + number);
             let mut read = reader(run.base.bytes);
             let (executable, mut work) = (&mut run.executable, 0);
-            self.writer.symbols(records.len() as u64, |values| {
+            self.writer.rows(Op::Symbols { len: records.len() as u64 }, |values| {
                 work = executable.symbols(values, &mut records, wanted, &mut read)?;
                 Ok(())
             })?;
@@ -238,7 +276,7 @@ impl Emitter<'_> {
             let mut plain = true;
             for at in (0..wanted.len()).step_by(STRETCH) {
                 let end = wanted.len().min(at + STRETCH);
-                executable.begin(from + at as u64, to + at as u64, &bytes[at..end], &mut read)?;
+                executable.look(from + at as u64, to + at as u64, &bytes[at..end], &mut read)?;
                 plain &= executable.fields().next().is_none();
             }
             if plain {

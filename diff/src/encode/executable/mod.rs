@@ -10,11 +10,13 @@ mod emit;
 mod go;
 mod symbols;
 
+use std::ops::Range;
+
 use dd_inspect::failure::Failure;
 
 use crate::matching::{self, Costs, Cover, Effort};
 use crate::program::{Executable, Interval, Params, STRETCH, Source, SymbolTables, Version};
-use cut::Cut;
+use cut::Cuts;
 use elf::Elf;
 pub(crate) use elf::is_elf;
 pub(crate) use symbols::Tables;
@@ -35,29 +37,35 @@ pub(crate) struct Found {
     pub(crate) params: Params,
     /// Its tables of symbols.
     pub(crate) tables: Option<Tables>,
+    /// Where rows of a table of frame descriptions stand in the target that it makes.
+    pub(crate) index: Option<Range<u64>>,
 }
 
 /// The covers of an executable and the model for them; none where these are no executables or a model does not pay.
 pub(crate) fn search(base: &[u8], target: &[u8], effort: &Effort) -> Option<Found> {
     let (from, to) = (Elf::parse(base)?, Elf::parse(target)?);
-    let tables = symbols::tables(&from, &to).filter(|_| symbols::in_order(target, &to));
-    let (sizes, cut_base, cut_target) = tables.unwrap_or_default();
+    let sizes = symbols::tables(&from, &to).filter(|_| symbols::in_order(target, &to));
+    let rows = from.index.clone().zip(to.index.clone());
+    let (cut_base, cut_target) = cuts(&from, &to, sizes.is_some())?;
     let params = params(&from, &to, base.len(), target.len())?;
-    let params = match tables {
-        Some(_) => Params { symbols: sizes, version: Version::Fourth, ..params },
-        None => params,
+    let params = match (sizes, &rows) {
+        (None, None) => params,
+        (sizes, _) => {
+            let symbols = sizes.unwrap_or_default();
+            Params { symbols, version: Version::Fourth, ..params }
+        }
     };
     params.to_bytes()?;
     let back = self::params(&to, &to, target.len(), target.len())?;
     let forth = self::params(&from, &from, base.len(), base.len())?;
     let (masked_base, masked_target) =
-        rayon::join(|| masked(&forth, base, cut_base), || masked(&back, target, cut_target));
+        rayon::join(|| masked(&forth, base, &cut_base), || masked(&back, target, &cut_target));
     let mut covers = matching::covers(&masked_base, &masked_target, effort, &Costs::CODE);
     drop((masked_base, masked_target));
     let short = cut_target.without(target.to_vec());
     let mut rewritten = Vec::new();
     for _ in 0..ROUNDS {
-        let moved = rewrite(&params, base, &cut::whole(&covers, cut_base, cut_target));
+        let moved = rewrite(&params, base, &cut::whole(&covers, &cut_base, &cut_target));
         rewritten = cut_base.without(moved);
         covers = matching::covers(&rewritten, &short, effort, &Costs::CODE);
     }
@@ -70,13 +78,30 @@ pub(crate) fn search(base: &[u8], target: &[u8], effort: &Effort) -> Option<Foun
         covers.iter().map(of).sum()
     };
     let moved = differing(&rewritten, &short, &covers);
-    let covers = cut::whole(&covers, cut_base, cut_target);
+    let covers = cut::whole(&covers, &cut_base, &cut_target);
     let pays = moved + WORTH < differing(base, target, &covers);
     if !pays || covers.len() > COVERS {
         return None;
     }
-    let tables = tables.and_then(|_| symbols::pair((base, &from), (target, &to), &covers));
-    Some(Found { covers, params, tables })
+    let tables = sizes.and_then(|_| symbols::pair((base, &from), (target, &to), &covers));
+    let index = rows.map(|(_, rows)| rows);
+    Some(Found { covers, params, tables, index })
+}
+
+/// What is left out of both files; none where they are not as they should be.
+fn cuts(from: &Elf, to: &Elf, has_symbols: bool) -> Option<(Cuts, Cuts)> {
+    let has_index = from.index.is_some() && to.index.is_some();
+    let of = |elf: &Elf| {
+        let index = elf.index.clone().filter(|_| has_index);
+        let symbols = elf.symbols.clone().filter(|_| has_symbols);
+        let symbols = symbols.map(|(area, names)| area.offset..names.end);
+        let cuts = index.into_iter().chain(symbols);
+        let mut cuts: Vec<_> = cuts.map(|cut| cut.start as usize..cut.end as usize).collect();
+        cuts.sort_by_key(|cut| cut.start);
+        let apart = cuts.windows(2).all(|pair| pair[0].end <= pair[1].start);
+        apart.then_some(Cuts(cuts))
+    };
+    Some((of(from)?, of(to)?))
 }
 
 fn params(from: &Elf, to: &Elf, len: usize, target_len: usize) -> Option<Params> {
@@ -118,7 +143,7 @@ pub(crate) fn reader(base: &[u8]) -> impl FnMut(u64, &mut [u8]) -> Result<(), Fa
 }
 
 /// A file without the addresses that its code uses, and without tables.
-fn masked(params: &Params, file: &[u8], tables: Cut) -> Vec<u8> {
+fn masked(params: &Params, file: &[u8], tables: &Cuts) -> Vec<u8> {
     let mut executable = model(params, std::iter::empty());
     let mut masked = file.to_vec();
     let mut read = reader(file);

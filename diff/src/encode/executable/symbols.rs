@@ -3,7 +3,6 @@
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
-use super::cut::Cut;
 use super::elf::Elf;
 use crate::matching::Cover;
 use crate::program::names::{self, Text};
@@ -66,7 +65,7 @@ fn name_of<'a>(names: &'a [u8], symbol: &Symbol) -> &'a [u8] {
 }
 
 /// Where the tables of both files stand, if these have some that a model takes.
-pub(super) fn tables(from: &Elf, to: &Elf) -> Option<(SymbolTables, Cut, Cut)> {
+pub(super) fn tables(from: &Elf, to: &Elf) -> Option<SymbolTables> {
     let ((base, base_names), (target, names)) = (from.symbols.clone()?, to.symbols.clone()?);
     let whole = |area: Area| area.len.is_multiple_of(SYMBOL);
     let count = target.len / SYMBOL;
@@ -86,12 +85,7 @@ pub(super) fn tables(from: &Elf, to: &Elf) -> Option<(SymbolTables, Cut, Cut)> {
         && near(base, &base_names)
         && near(target, &names)
         && tables.memory() <= MOST;
-    let cut = |area: Area, names: Range<u64>| Cut {
-        at: area.offset as usize,
-        len: (names.end - area.offset) as usize,
-    };
-    (fits && whole(base) && whole(target))
-        .then(|| (tables, cut(base, base_names), cut(target, names)))
+    (fits && whole(base) && whole(target)).then_some(tables)
 }
 
 /// Whether most names follow one another in the order of their symbols, as a model expects them to. Linkers that have names end

@@ -16,7 +16,7 @@ use super::super::meter;
 use super::super::model::params::{Params, Version};
 use super::super::model::symbol::Values;
 use super::super::model::{
-    Executable, Interval, LEAD, STRETCH, WORK_BYTE, WORK_PAGE, WORK_SYMBOLS,
+    Executable, Interval, LEAD, STRETCH, WORK_BYTE, WORK_PAGE, WORK_SYMBOLS, index_memory,
 };
 use super::super::op::{Literal, Op};
 use super::super::stream::Stream;
@@ -83,17 +83,19 @@ impl<R: Read, S: Sources> Decoder<R, S> {
             let params = usize::try_from(model - 1).ok().and_then(|place| unit.models.get(place));
             let params = params.ok_or_else(|| out_of_range("a model"))?;
             let mut intervals = Vec::new();
-            let (mut made, mut reading) = (0, 0);
+            let (mut made, mut reading, mut has_index) = (0, 0, false);
             let mut take = |op: &Op| {
                 let Some(len) = op.plain_len() else { return false };
                 reading += u64::from(matches!(op, Op::Copy { .. } | Op::Edit { .. }));
+                has_index |= matches!(op, Op::FrameIndex { .. });
                 intervals.extend(interval(op, params, made));
                 made = made.saturating_add(len);
                 true
             };
             take(op);
             unit.control.look_ahead(rest, take);
-            run.held = meter::model(reading) + params.symbols.memory();
+            let index = if has_index { index_memory(params) } else { 0 };
+            run.held = meter::model(reading) + params.symbols.memory() + index;
             self.meter.hold(run.held)?;
             let executable = Executable::new(params.clone(), intervals.into_iter());
             run.model = Some((model, Box::new(executable)));
@@ -147,6 +149,30 @@ impl<R: Read, S: Sources> Decoder<R, S> {
 
     /// Gives records of symbols.
     pub(super) fn symbols(&mut self, unit: &mut Unit, chunk: &mut [u8]) -> Result<(), Failure> {
+        self.rows(unit, chunk, |executable, values, chunk, read| {
+            executable.symbols(values, chunk, |_| None, read)
+        })
+    }
+
+    /// Gives rows of the table that finds frame descriptions.
+    pub(super) fn index(&mut self, unit: &mut Unit, chunk: &mut [u8]) -> Result<(), Failure> {
+        self.rows(unit, chunk, |executable, values, chunk, read| {
+            executable.index(values, chunk, |_| None, read)
+        })
+    }
+
+    /// Gives whole rows of a table that a model makes.
+    fn rows(
+        &mut self,
+        unit: &mut Unit,
+        chunk: &mut [u8],
+        make: impl FnOnce(
+            &mut Executable,
+            &mut Given<'_>,
+            &mut [u8],
+            &mut super::super::model::Read<'_>,
+        ) -> Result<u64, Failure>,
+    ) -> Result<(), Failure> {
         let (_, executable) = with_symbols(&mut unit.run)?;
         self.meter.work((chunk.len() as u64).saturating_mul(WORK_SYMBOLS))?;
         let (source, file) = (executable.params().source, executable.params().offset);
@@ -159,7 +185,7 @@ impl<R: Read, S: Sources> Decoder<R, S> {
         };
         let raw = self.streams.get_mut((stream::RAW - stream::TEXT) as usize);
         let mut values = Given { columns: &mut unit.columns, raw: raw.and_then(Option::as_mut) };
-        let work = executable.symbols(&mut values, chunk, |_| None, &mut |at, buf| {
+        let work = make(executable, &mut values, chunk, &mut |at, buf| {
             view.read_at(source, file.wrapping_add(at), buf)
         })?;
         self.meter.work(work)

@@ -45,6 +45,7 @@ enum From {
     Stream(u64),
     Zeros,
     Symbols,
+    Index,
     Names,
     Open(Box<Opening>),
 }
@@ -85,6 +86,7 @@ impl<R: Read, S: Sources> Decoder<R, S> {
             }
             Op::Zeros { len } => self.activate(unit, From::Zeros, len),
             Op::Symbols { len } => self.activate(unit, From::Symbols, len),
+            Op::FrameIndex { len } => self.activate(unit, From::Index, len),
             Op::Names { len } => self.activate(unit, From::Names, len),
             Op::DigestHex { slot } => self.digest_hex(unit, slot),
             Op::Generate { generator } => self.generate(unit, generator),
@@ -136,7 +138,7 @@ impl<R: Read, S: Sources> Decoder<R, S> {
     pub(super) fn produce(&mut self, unit: &mut Unit) -> Result<(), Failure> {
         let Some(mut active) = unit.active.take() else { return Ok(()) };
         let most = match active.from {
-            From::Symbols => SYMBOLS_LEN,
+            From::Symbols | From::Index => SYMBOLS_LEN,
             _ => CHUNK_LEN as u64,
         };
         let n = active.left.min(most);
@@ -172,6 +174,7 @@ impl<R: Read, S: Sources> Decoder<R, S> {
             }
             From::Zeros => chunk.fill(0),
             From::Symbols => self.symbols(unit, &mut chunk)?,
+            From::Index => self.index(unit, &mut chunk)?,
             From::Names => self.names(unit, &mut chunk)?,
             From::Open(opening) => opening.fill(&mut chunk, &mut self.view(0))?,
         }

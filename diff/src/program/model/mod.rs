@@ -7,6 +7,7 @@
 mod dictionary;
 mod frame;
 mod go;
+pub(crate) mod index;
 mod instruction;
 mod learned;
 mod literal;
@@ -25,6 +26,7 @@ pub(crate) mod walk;
 
 use dd_inspect::failure::Failure;
 
+use index::Index;
 use instruction::Form;
 use learned::Learned;
 pub(crate) use literal::LEAD;
@@ -38,6 +40,7 @@ pub(crate) use sweep::PAGE;
 use sweep::Pages;
 pub(crate) use sweep::Read;
 use symbols::Symbols;
+pub(crate) use tables::index_memory;
 
 /// Bytes of an EDIT that are looked at together, from its first byte on: an address that is not wholly in one is
 /// left as it is.
@@ -135,7 +138,11 @@ pub(crate) struct Executable {
     go: Option<go::Tables>,
     /// Tables of symbols.
     symbols: Option<Box<Symbols>>,
+    /// The table of frame descriptions.
+    index: Option<Box<Index>>,
     references: Vec<Reference>,
+    /// Where in the stretch descriptions of frames say their code, and where that is.
+    frames: Vec<(u32, u64)>,
     /// How many of them are predicted, and how many of those told what they are.
     predicted: usize,
     told: usize,
@@ -161,7 +168,9 @@ impl Executable {
             last_name: None,
             go: go::Tables::new(&params.areas),
             symbols: None,
+            index: None,
             references: Vec::new(),
+            frames: Vec::new(),
             predicted: 0,
             told: 0,
             params,
@@ -188,6 +197,20 @@ impl Executable {
         bytes: &[u8],
         read: &mut Read<'_>,
     ) -> Result<(), Failure> {
+        self.look(base, target, bytes, read)?;
+        self.learn_frames(target);
+        Ok(())
+    }
+
+    /// Finds the addresses of a stretch.
+    pub(crate) fn look(
+        &mut self,
+        base: u64,
+        target: u64,
+        bytes: &[u8],
+        read: &mut Read<'_>,
+    ) -> Result<(), Failure> {
+        self.frames.clear();
         self.references.clear();
         (self.predicted, self.told) = (0, 0);
         let end = base + bytes.len() as u64;
@@ -227,7 +250,13 @@ impl Executable {
                         stretch.records((from, to), (tables, &self.map), &mut list);
                     }
                 }
-                Content::Frames => stretch.frames(area, (from, to), self.code, &mut list),
+                Content::Frames => {
+                    let first = list.len();
+                    stretch.frames(area, (from, to), self.code, &mut list);
+                    let found = list.get(first..).unwrap_or_default().iter();
+                    let near = found.filter(|reference| reference.kind == Kind::Near);
+                    self.frames.extend(near.map(|near| (near.at, near.target)));
+                }
                 Content::FromStart => {
                     let (start, change) = self.start(area);
                     list.extend(

@@ -239,17 +239,17 @@ impl Symbols {
 
 #[cfg(all(test, feature = "encode"))]
 #[allow(clippy::unwrap_used)]
-mod tests {
+pub(super) mod tests {
     use std::collections::VecDeque;
 
     use super::*;
 
     /// Values as they were written, to be read again.
     #[derive(Default)]
-    struct Tape {
-        integers: VecDeque<(u8, u64)>,
-        bytes: VecDeque<u8>,
-        reads: bool,
+    pub(in super::super) struct Tape {
+        pub(in super::super) integers: VecDeque<(u8, u64)>,
+        pub(in super::super) bytes: VecDeque<u8>,
+        pub(in super::super) reads: bool,
     }
 
     impl Values for Tape {

@@ -4,6 +4,7 @@ mod coders;
 mod corrupt;
 mod everything;
 mod executable;
+mod frames;
 mod golden;
 mod limits;
 mod opened;

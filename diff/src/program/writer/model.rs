@@ -11,6 +11,7 @@ use super::super::ids::{
 };
 use super::super::limits::{PARAMS_LEN, UNIT_MODELS, UNIT_OPS};
 use super::super::meter;
+use super::super::model::index_memory;
 use super::super::model::params::{Params, Version};
 use super::super::model::symbol::Values;
 use super::super::op::Op;
@@ -26,8 +27,9 @@ pub(super) struct Run {
     made: u64,
     /// Ops that read a source.
     reading: u64,
-    /// Memory of the tables of symbols.
+    /// Memory of the tables of symbols, and of a table of frame descriptions, if there will be one.
     symbols: u64,
+    index: u64,
     has_model: bool,
 }
 
@@ -77,6 +79,9 @@ impl OpenUnit {
             return;
         };
         self.run.made += len;
+        if let Op::FrameIndex { .. } = op {
+            self.run.symbols += std::mem::take(&mut self.run.index);
+        }
         self.run.reading += u64::from(matches!(op, Op::Copy { .. } | Op::Edit { .. }));
         if self.run.has_model {
             self.models_peak =
@@ -110,7 +115,9 @@ impl<S: Sources + Sync> PayloadWriter<S> {
             self.next_unit()?;
         }
         let version = Version::from_id(id).ok_or_else(|| wrong("there is no such model"))?;
-        self.unit.run.symbols = Params::parse(&params, version)?.symbols.memory();
+        let parsed = Params::parse(&params, version)?;
+        self.unit.run.symbols = parsed.symbols.memory();
+        self.unit.run.index = index_memory(&parsed);
         self.ids.insert((Registry::Model as u64, id));
         self.unit.models.push((id, params));
         self.unit.run.has_model = true;
@@ -118,18 +125,18 @@ impl<S: Sources + Sync> PayloadWriter<S> {
         Ok(Some(self.unit.models.len() as u64))
     }
 
-    /// Records of symbols, whose columns `describe` puts.
+    /// Rows of a table, which `op` gives, whose columns `describe` puts.
     ///
     /// # Errors
     /// What `describe` or writing a unit fails with; no model was begun.
-    pub fn symbols(
+    pub fn rows(
         &mut self,
-        len: u64,
+        op: Op,
         describe: impl FnOnce(&mut Collected<'_>) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         self.flush_op()?;
         if !self.unit.in_model {
-            return Err(wrong("symbols without a model"));
+            return Err(wrong("a table without a model"));
         }
         let before = self.unit.columns.len();
         let mut collected = Collected { columns: &mut self.unit.columns, raw: Vec::new() };
@@ -140,7 +147,7 @@ impl<S: Sources + Sync> PayloadWriter<S> {
             self.cut_slice()?;
         }
         self.unit.bytes(stream::RAW, &raw);
-        self.emit(Op::Symbols { len })?;
+        self.emit(op)?;
         self.cut_slice_if_full()
     }
 
