@@ -23,10 +23,10 @@ impl Default for Options {
 
 /// For each level: the level of zstd, and key, candidates and trust of the search.
 const LEVELS: [(i32, usize, usize, usize); 9] = [
-    (3, 16, 4, 8),
-    (6, 16, 4, 6),
     (9, 12, 4, 6),
-    (12, 12, 8, 6),
+    (12, 12, 4, 6),
+    (16, 12, 8, 6),
+    (16, 12, 8, 6),
     (16, 12, 8, 4),
     (19, 12, 8, 4),
     (19, 12, 16, 2),

@@ -169,7 +169,7 @@ pub(crate) struct Lookup<'a> {
 impl<'a> Lookup<'a> {
     /// For one target.
     pub(crate) fn new(index: &'a Index<'a>, target: &'a [u8]) -> Self {
-        Self { index, target, from: usize::MAX, buckets: [Bucket::default(); FETCHED] }
+        Self { index, target, from: target.len(), buckets: [Bucket::default(); FETCHED] }
     }
 
     /// A match of the at most `len` bytes at a place, at one of `candidates` positions, those nearest to `hint`

@@ -58,7 +58,7 @@ fn every_op_comes_back() {
         |registry| head.ids.iter().filter(|id| id.0 == registry).map(|id| id.1).collect::<Vec<_>>();
     assert_eq!(of(0), [0, 1, 2, 3, 4, 5], "all ops");
     assert_eq!(of(2), [0, 1, 2], "all generators");
-    assert_eq!(of(3), [0, 1, 2], "all coders");
+    assert_eq!(of(3), [0, 1, 9], "coders");
     assert_eq!(of(4), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10], "all kinds of streams");
     assert_eq!(of(5), [0, 1], "all encodings");
     assert_eq!((head.kept.len(), head.slots, head.sources.len()), (2, 3, 2));

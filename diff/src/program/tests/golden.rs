@@ -1,4 +1,4 @@
-//! A committed payload that must be decoded for ever, and the bytes that this build writes for it.
+//! Committed payloads that must be decoded for ever, and the bytes that this build writes.
 
 use std::path::Path;
 
@@ -7,20 +7,23 @@ use dd_inspect::digest::DiffId;
 use super::everything::sample;
 use super::toys::{decode, noise};
 
-/// What `all-ops-1.payload` rebuilds over `noise(1, 3000)` and `noise(2, 5000)`.
+/// What the payloads rebuild over `noise(1, 3000)` and `noise(2, 5000)`.
 const LAYER: &str = "ad84edd19f6d7b085a02c959071a84390cd386ed10430f7bc9165e3a332efa00";
 
-fn payload() -> Vec<u8> {
-    std::fs::read(
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("src/program/testdata/all-ops-1.payload"),
-    )
-    .unwrap()
+/// The first one, and the one that this build writes.
+const PAYLOADS: [&str; 2] = ["all-ops-1.payload", "all-ops-9.payload"];
+
+fn payload(name: &str) -> Vec<u8> {
+    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/program/testdata").join(name);
+    std::fs::read(place).unwrap()
 }
 
 #[test]
-fn the_first_payload_is_decoded_for_ever() {
-    let layer = decode(&payload(), &[noise(1, 3000), noise(2, 5000)]).unwrap();
-    assert_eq!(DiffId::of(&layer).hex(), LAYER);
+fn payloads_are_decoded_for_ever() {
+    for name in PAYLOADS {
+        let layer = decode(&payload(name), &[noise(1, 3000), noise(2, 5000)]).unwrap();
+        assert_eq!(DiffId::of(&layer).hex(), LAYER, "{name}");
+    }
 }
 
 /// An encoding that becomes better makes this fail: then the new payload gets a name and a test of its own,
@@ -28,8 +31,8 @@ fn the_first_payload_is_decoded_for_ever() {
 #[test]
 fn this_build_writes_the_same_bytes() {
     let made = sample().1;
-    let place = std::env::temp_dir().join("all-ops.payload");
-    if made != payload() {
+    let place = std::env::temp_dir().join(PAYLOADS[1]);
+    if made != payload(PAYLOADS[1]) {
         std::fs::write(&place, made).unwrap();
         panic!("compare {} with the committed payload", place.display());
     }
