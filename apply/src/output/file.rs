@@ -1,4 +1,4 @@
-//! A plan into a file that can seek: pieces in any order by several threads, the file hashed behind them.
+//! A plan into a file that can seek: pieces in any order by several threads, the file hashed close behind them.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -66,8 +66,17 @@ struct Target<'a> {
 }
 
 struct Progress {
-    done: Vec<bool>,
+    pieces: Vec<Progressed>,
     failed: bool,
+}
+
+/// How far a piece is.
+#[derive(Clone, Copy, Default)]
+struct Progressed {
+    /// Bytes of it that are in their place.
+    written: u64,
+    /// All of them are, verified.
+    done: bool,
 }
 
 impl<'a> Target<'a> {
@@ -99,7 +108,10 @@ impl<'a> Target<'a> {
             parts,
             first: first.collect::<anyhow::Result<_>>()?,
             size,
-            progress: Mutex::new(Progress { done: vec![false; work.pieces.len()], failed: false }),
+            progress: Mutex::new(Progress {
+                pieces: vec![Progressed::default(); work.pieces.len()],
+                failed: false,
+            }),
             changed: Condvar::new(),
         })
     }
@@ -109,15 +121,17 @@ impl<'a> Target<'a> {
         self.changed.notify_all();
     }
 
-    /// Waits until a piece is in its place.
-    fn wait(&self, piece: usize) -> anyhow::Result<()> {
+    /// Waits until more than `at` bytes of a piece are in their place, or all of it is; returns how many are.
+    fn wait(&self, piece: usize, at: u64) -> anyhow::Result<u64> {
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             if progress.failed {
                 bail!("rebuilding failed");
             }
-            if progress.done.get(piece).copied().unwrap_or(false) {
-                return Ok(());
+            match progress.pieces.get(piece) {
+                Some(one) if one.done => return Ok(u64::MAX),
+                Some(one) if one.written > at => return Ok(one.written),
+                _ => {}
             }
             progress = self.changed.wait(progress).unwrap_or_else(PoisonError::into_inner);
         }
@@ -131,14 +145,14 @@ impl<'a> Target<'a> {
                 Part::Piece(piece) => {
                     let number =
                         self.numbers.get(piece).copied().context("a piece is not planned")?;
-                    self.wait(number)?;
                     let from = self.first.get(number).copied().context("a piece has no place")?;
-                    self.copy(
-                        At { file: &self.file, offset: from, left: *size },
-                        *offset,
-                        from != *offset,
-                        &mut hasher,
-                    )?;
+                    let mut at = 0;
+                    while at < *size {
+                        let end = self.wait(number, at)?.min(*size);
+                        let part = At { file: &self.file, offset: from + at, left: end - at };
+                        self.copy(part, *offset + at, from != *offset, &mut hasher)?;
+                        at = end;
+                    }
                 }
                 other => {
                     let reader = other.reader(documents).context("a part cannot be read")?;
@@ -204,10 +218,18 @@ impl Places for Target<'_> {
         Ok((Arc::clone(&self.file), *offset))
     }
 
+    fn written(&self, piece: usize, len: u64) {
+        self.progress(|progress| {
+            if let Some(piece) = progress.pieces.get_mut(piece) {
+                piece.written += len;
+            }
+        });
+    }
+
     fn done(&self, piece: usize) -> anyhow::Result<()> {
         self.progress(|progress| {
-            if let Some(done) = progress.done.get_mut(piece) {
-                *done = true;
+            if let Some(piece) = progress.pieces.get_mut(piece) {
+                piece.done = true;
             }
         });
         Ok(())

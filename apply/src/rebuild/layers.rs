@@ -15,6 +15,7 @@ use dd_inspect::range::ReadAt;
 use dd_inspect::stage::Meter;
 use dd_inspect::{fail, failure};
 
+use super::ahead;
 use super::blame::explain;
 use super::blobs::Blobs;
 use super::checked::Checked;
@@ -47,8 +48,8 @@ pub struct Rebuilder {
 
 /// Where a piece goes.
 pub enum Place<'a> {
-    /// Into a file that can be read back, from an offset on.
-    File(Arc<File>, u64),
+    /// Into a file that can be read back, from an offset on; what was written is told.
+    File(Arc<File>, u64, &'a (dyn Fn(u64) + Sync)),
     /// Away.
     Stream(&'a mut (dyn Write + Send)),
 }
@@ -56,7 +57,7 @@ pub enum Place<'a> {
 impl fmt::Debug for Place<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File(file, offset) => f.debug_tuple("File").field(file).field(offset).finish(),
+            Self::File(file, offset, _) => f.debug_tuple("File").field(file).field(offset).finish(),
             Self::Stream(_) => f.write_str("Stream"),
         }
     }
@@ -168,7 +169,7 @@ impl<'a> Session<'a> {
         let makes = self.work.makes(number);
         let holds = makes && self.work.is_held(&content.diff_id);
         let encoding = packing.layer.and_then(|layer| layer.encoding.as_ref());
-        if let (true, None, Place::File(file, offset)) = (holds, encoding, &place) {
+        if let (true, None, Place::File(file, offset, _)) = (holds, encoding, &place) {
             let part = FilePart { file: Arc::clone(file), offset: *offset, size: content.size };
             self.make(content, &mut self.writer(place))?;
             self.held.put(content.diff_id, Arc::new(part));
@@ -274,17 +275,13 @@ struct Packing<'a> {
 }
 
 /// Copies a content from its reader, verified.
-fn copy_content(content: &Content, mut from: impl Read, out: &mut dyn Write) -> anyhow::Result<()> {
+fn copy_content(
+    content: &Content,
+    from: impl Read + Send,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
     let mut out = Checked::new(out, content.diff_id.into(), content.size);
-    let mut buffer = vec![0; 256 << 10];
-    loop {
-        match from.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(n) => out.write_all(&buffer[..n])?,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e.into()),
-        }
-    }
+    ahead::copy(from, content.size, &mut out)?;
     out.finish()?;
     Ok(())
 }
@@ -297,9 +294,10 @@ struct PlaceWriter<'a> {
 impl Write for PlaceWriter<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let n = match &mut self.place {
-            Place::File(file, offset) => {
+            Place::File(file, offset, written) => {
                 let n = file.write_at(bytes, *offset)?;
                 *offset += n as u64;
+                written(n as u64);
                 n
             }
             Place::Stream(out) => out.write(bytes)?,

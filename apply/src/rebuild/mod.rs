@@ -4,6 +4,7 @@
 //! compresses it as the target had it, and another [`Checked`] (its digest), and goes to its place. Nothing is read back
 //! except contents that later ones read: those are [held](held::Held).
 
+mod ahead;
 pub mod blame;
 pub mod blobs;
 mod checked;

@@ -19,6 +19,9 @@ pub trait Places: Sync {
     /// The file cannot be made.
     fn open(&self, piece: usize) -> anyhow::Result<(Arc<File>, u64)>;
 
+    /// So many more bytes of a piece are in their place, not verified.
+    fn written(&self, _piece: usize, _len: u64) {}
+
     /// A piece is in its place, verified.
     ///
     /// # Errors
@@ -145,7 +148,8 @@ impl Session<'_> {
             Step::Hold(number) => self.hold(number),
             Step::Piece(number) => {
                 let (file, offset) = places.open(number)?;
-                self.piece(number, Place::File(file, offset))?;
+                let written = |len| places.written(number, len);
+                self.piece(number, Place::File(file, offset, &written))?;
                 places.done(number)
             }
         }

@@ -74,9 +74,14 @@ impl Recent {
     }
 }
 
-/// Probabilities of the halves of bytes: for each context lines of 15 slots, and before these what tells whose line it is.
+/// 15 slots, and before these what tells whose line it is; one line of the cache.
+#[derive(Debug, Clone, Copy)]
+#[repr(align(64))]
+struct Line([u32; 16]);
+
+/// Probabilities of the halves of bytes, a line for each context.
 #[derive(Debug, Clone)]
-struct Lines(Vec<[u32; 16]>);
+struct Lines(Vec<Line>);
 
 impl Lines {
     /// The line of half a byte in a context; `before` are the bits of the byte so far behind a 1, 0 at its start.
@@ -86,26 +91,28 @@ impl Lines {
         let place = number << LINE_BITS | (hash >> (32 - LINE_BITS)) as usize;
         let check = hash & 0x3fff | 1;
         if let Some(line) = self.0.get_mut(place)
-            && line[0] != check
+            && line.0[0] != check
         {
-            *line = [HALF; 16];
-            line[0] = check;
+            *line = Line([HALF; 16]);
+            line.0[0] = check;
         }
         place
     }
 
-    /// All contexts but the first learn a byte that is not coded.
-    fn learn(&mut self, recent: &Recent, byte: u8) {
-        let contexts = recent.contexts(0);
-        for (number, &context) in contexts.iter().enumerate().skip(1) {
-            for (half, before) in [(byte >> 4, 0), (byte & 15, u32::from(byte >> 4) | 16)] {
-                let place = self.place(number, context, before);
-                let Some(line) = self.0.get_mut(place) else { continue };
-                let mut node = 1;
-                for bit in (0..4).rev() {
-                    let value = half >> bit & 1 == 1;
-                    line[node] = moved(line[node], value, LINE_LIMIT);
-                    node = node << 1 | usize::from(value);
+    /// All contexts but the first learn bytes that are not coded: one context after the other, so that its lines stay in the
+    /// cache.
+    fn learn(&mut self, contexts: &[([u32; CONTEXTS], u8)]) {
+        for number in 1..CONTEXTS {
+            for (contexts, byte) in contexts {
+                for (half, before) in [(byte >> 4, 0), (byte & 15, u32::from(byte >> 4) | 16)] {
+                    let place = self.place(number, contexts[number], before);
+                    let Some(Line(line)) = self.0.get_mut(place) else { continue };
+                    let mut node = 1;
+                    for bit in (0..4).rev() {
+                        let value = half >> bit & 1 == 1;
+                        line[node] = moved(line[node], value, LINE_LIMIT);
+                        node = node << 1 | usize::from(value);
+                    }
                 }
             }
         }
@@ -195,7 +202,7 @@ impl LiteralModel {
             standing: Standing::default(),
             since: 0,
             learned: vec![false; dictionary.len() / BLOCK],
-            lines: Lines(vec![[HALF; 16]; CONTEXTS << LINE_BITS]),
+            lines: Lines(vec![Line([HALF; 16]); CONTEXTS << LINE_BITS]),
             by_len: vec![HALF; BY_LEN],
             by_expected: vec![HALF; BY_EXPECTED],
             by_place: vec![HALF; BY_PLACE],
@@ -231,10 +238,12 @@ impl LiteralModel {
             }
             let start = block * BLOCK;
             let mut recent = Recent::before(&self.history, start);
-            for &byte in &self.history[start..start + BLOCK] {
-                self.lines.learn(&recent, byte);
+            let mut contexts = [([0; CONTEXTS], 0); BLOCK];
+            for (context, &byte) in contexts.iter_mut().zip(&self.history[start..]) {
+                *context = (recent.contexts(0), byte);
                 recent.push(byte);
             }
+            self.lines.learn(&contexts);
         }
     }
 
@@ -335,7 +344,7 @@ impl LiteralModel {
     fn inputs(&self, expected: &Expected, node: usize, bit: u32) -> [i16; INPUTS] {
         let mut inputs = [0; INPUTS];
         for (input, line) in inputs.iter_mut().zip(&expected.lines) {
-            *input = stretched(self.lines.0[*line][node]);
+            *input = stretched(self.lines.0[*line].0[node]);
         }
         for i in 0..POINTERS {
             let Some(byte) = expected.bytes[i] else { continue };
@@ -355,7 +364,7 @@ impl LiteralModel {
     #[inline(always)]
     fn learn(&mut self, expected: &Expected, node: usize, bit: u32, value: bool) {
         for line in expected.lines {
-            let slot = &mut self.lines.0[line][node];
+            let slot = &mut self.lines.0[line].0[node];
             *slot = moved(*slot, value, LINE_LIMIT);
         }
         for i in 0..POINTERS {

@@ -56,10 +56,11 @@ impl Pointers {
     pub(super) fn new(dictionary: &[u8], len: u64) -> Self {
         let bits = bits(len);
         let mut tables = vec![vec![0; 1 << bits]; POINTERS];
-        let mut recent = 0u128;
-        for (place, byte) in (1usize..).zip(dictionary) {
-            recent = recent << 8 | u128::from(*byte);
-            for ((table, len), step) in tables.iter_mut().zip(LENS).zip(STEPS) {
+        // One table after the other, so that it stays in the cache.
+        for ((table, len), step) in tables.iter_mut().zip(LENS).zip(STEPS) {
+            let mut recent = 0u128;
+            for (place, byte) in (1usize..).zip(dictionary) {
+                recent = recent << 8 | u128::from(*byte);
                 if place % step == 0 && place >= len {
                     table[spread(recent, len, bits)] = place as u32;
                 }
