@@ -23,7 +23,7 @@ _dd__diff() {
 
     case "${cmd}" in
         dd__diff)
-            opts="-l -j -m -o -q -v -h -V --level --fast --best --jobs --method --memory --only --pair --output --store --format --progress --quiet --verbose --help --version"
+            opts="-l -j -m -o -q -v -h -V --level --fast --best --jobs --method --memory --only --pair --without --output --store --format --progress --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -63,6 +63,10 @@ _dd__diff() {
                     ;;
                 --pair)
                     COMPREPLY=($(compgen -W "auto any" -- "${cur}"))
+                    return 0
+                    ;;
+                --without)
+                    COMPREPLY=($(compgen -W "headers likeness repeats archives executables digests times dictionaries mixing lzma" -- "${cur}"))
                     return 0
                     ;;
                 --output)

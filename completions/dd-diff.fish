@@ -7,6 +7,16 @@ complete -c dd-diff -l memory -d 'Take about SIZE bytes of memory at most; K, M 
 complete -c dd-diff -l only -d 'Encode only the layer with this diff_id (more than once: these layers)' -r
 complete -c dd-diff -l pair -d 'Which bases a target may be made from' -r -f -a "auto\t'Those of the same platform, and of these those of the same repository, if there are any'
 any\t'All bases: the package then asks for all that its deltas read'"
+complete -c dd-diff -l without -d 'Leave out these techniques, to measure what each saves' -r -f -a "headers\t'Tar headers as columns against those of the base; else as bytes'
+likeness\t'Files with new names paired by the lines that they have in common with others'
+repeats\t'Contents that stand several times made once'
+archives\t'Archives and compressed files opened'
+executables\t'Executables compared by what their addresses mean'
+digests\t'Digests in texts computed from the files that they name'
+times\t'Times in compiled Python code taken from tar headers'
+dictionaries\t'Former contents as dictionaries of literals'
+mixing\t'Coding by context mixing'
+lzma\t'LZMA for literals; else zstd'"
 complete -c dd-diff -s o -l output -d 'Write the records to FILE, which appears when they are complete, instead of stdout' -r -F
 complete -c dd-diff -l store -d 'Keep unpacked layers and proven encodings in DIR' -r -F
 complete -c dd-diff -l format -d 'What stdout gets: records, or a table for people (auto: a table on a terminal)' -r -f -a "auto\t'A table on a terminal, records elsewhere'

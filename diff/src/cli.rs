@@ -7,6 +7,8 @@ use clap::{Parser, ValueEnum};
 use dd_inspect::digest::DiffId;
 use dd_inspect::stage::{CommonArgs, RecordsArgs, StageArgs, level_from, parse_size};
 
+use crate::encode::Technique;
+
 /// Encode the layers of targets as deltas against the layers of bases
 ///
 /// Reads the records of dd-extract from stdin. Each layer of a target that no base has is encoded against the layers of the
@@ -56,6 +58,10 @@ pub struct Args {
     /// Which bases a target may be made from
     #[arg(long, value_enum, default_value_t = Pair::Auto, value_name = "WHICH")]
     pub pair: Pair,
+
+    /// Leave out these techniques, to measure what each saves
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "TECHNIQUE")]
+    pub without: Vec<Technique>,
 
     #[command(flatten)]
     #[allow(missing_docs, reason = "flattened")]
@@ -112,6 +118,13 @@ mod tests {
     fn the_command_is_sound() {
         use clap::CommandFactory;
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn techniques_are_a_list() {
+        let args = Args::try_parse_from(["dd-diff", "--without", "headers,lzma"]).unwrap();
+        assert_eq!(args.without, [Technique::Headers, Technique::Lzma]);
+        assert!(Args::try_parse_from(["dd-diff", "--without", "luck"]).is_err());
     }
 
     #[test]

@@ -123,6 +123,8 @@ fn program(old: &[u8], new: &[u8], spool_dir: &Path) -> Vec<u8> {
     let options = WriterOptions {
         level: 3,
         coders: Coders::Quick,
+        mixing: true,
+        lzma: true,
         window_log: 20,
         encoders: Arc::new(Nothing),
         spool_dir: spool_dir.to_owned(),

@@ -93,6 +93,8 @@ pub(crate) struct Emitter<'a> {
     catalog: &'a Catalog<'a>,
     pub(super) sources: Placed<'a>,
     headers: HeaderEncoder,
+    /// Headers go as bytes.
+    headers_are_bytes: bool,
     /// The group that pieces belong to now.
     group: Option<Group>,
     /// The kept objects that pieces made.
@@ -112,7 +114,14 @@ impl<'a> Emitter<'a> {
     ) -> Self {
         let sources = Placed { bases, real, used: Vec::new(), repeats: None };
         let (headers, kept) = (HeaderEncoder::default(), Vec::new());
-        Self { writer, target, catalog, sources, headers, group: None, kept, entries: None }
+        let (group, entries) = (None, None);
+        let headers_are_bytes = false;
+        Self { writer, target, catalog, sources, headers, headers_are_bytes, group, kept, entries }
+    }
+
+    /// Tar headers are compared as bytes, not by their fields.
+    pub(crate) fn headers_are_bytes(&mut self) {
+        self.headers_are_bytes = true;
     }
 
     pub(crate) fn into_writer(self) -> PayloadWriter<Bases<'a>> {
@@ -259,6 +268,9 @@ impl<'a> Emitter<'a> {
             }
             None => None,
         };
+        if self.headers_are_bytes {
+            return self.header_bytes(zeros, &header, base);
+        }
         let (headers, sources) = (&mut self.headers, &mut self.sources);
         let describe = |columns: &mut _| -> Option<Entry> {
             headers.encode(zeros, &header, base, sources, columns)
@@ -269,6 +281,27 @@ impl<'a> Emitter<'a> {
             self.writer.zeros(zeros)?;
             self.writer.literal(Literal::Raw, &header)?;
             return Ok(Cost { literal: header.len() as u64, ..Cost::default() });
+        }
+        Ok(Cost::default())
+    }
+
+    /// Writes a header by those bytes of the base's that differ, or as literals.
+    fn header_bytes(
+        &mut self,
+        zeros: u64,
+        header: &[u8],
+        base: Option<(Source, u64)>,
+    ) -> anyhow::Result<Cost> {
+        self.writer.zeros(zeros)?;
+        let mut before = vec![0; header.len()];
+        match base {
+            Some((source, offset))
+                if self.sources.len(source) >= Some(offset + header.len() as u64) =>
+            {
+                self.sources.read_at(source, offset, &mut before)?;
+                self.writer.edit_predicted(0, source, offset, &before, &[], header)?;
+            }
+            _ => self.writer.literal(Literal::Raw, header)?,
         }
         Ok(Cost::default())
     }

@@ -26,7 +26,7 @@ use anyhow::Context;
 
 pub use layer::{File, Layer};
 pub use made::{Made, Means};
-pub use options::Options;
+pub use options::{Options, Technique, Without};
 
 use crate::program::{Encodings, PayloadSummary, PayloadWriter, WriterOptions};
 use alike::Alike;
@@ -64,7 +64,10 @@ pub fn encode(
     let reading = || format!("encoding layer {}", target.diff_id);
     let (opened, alike) = open(target, bases, options, spool_dir).with_context(reading)?;
     let (real, target) = (bases, &opened.target);
-    let repeats = Repeats::find(&opened, spool_dir).with_context(reading)?;
+    let repeats = match options.uses(Technique::Repeats) {
+        true => Repeats::find(&opened, spool_dir).with_context(reading)?,
+        false => None,
+    };
     let repeated = repeats.iter().map(|repeats| repeats.layer.clone());
     let bases: Vec<Layer> = opened.bases.iter().cloned().chain(repeated).collect();
     let bases = &bases[..];
@@ -83,17 +86,21 @@ pub fn encode(
     let found: Vec<(usize, Found)> =
         searches.iter().map(|(number, _)| *number).zip(covers).collect();
     let (pieces, found) = match options.search {
-        true => {
-            quotes::quotes(target, bases, opened.entries, pieces, found).with_context(reading)?
-        }
+        true => quotes::quotes(target, bases, opened.entries, pieces, found, options)
+            .with_context(reading)?,
         false => (pieces, found),
     };
-    let groups = groups::groups(target, &catalog, &pieces, &found).with_context(reading)?;
+    let groups = match options.uses(Technique::Dictionaries) {
+        true => groups::groups(target, &catalog, &pieces, &found).with_context(reading)?,
+        false => Vec::new(),
+    };
     let (mut found, mut groups) = (found.into_iter().peekable(), groups.iter().peekable());
 
     let writer_options = WriterOptions {
         level: options.zstd_level(),
         coders: options.coders(),
+        mixing: options.uses(Technique::Mixing),
+        lzma: options.uses(Technique::Lzma),
         window_log: 23,
         encoders: Arc::new(Encodings),
         spool_dir: spool_dir.to_owned(),
@@ -101,6 +108,9 @@ pub fn encode(
     let lens = real.iter().map(|base| (base.diff_id, base.bytes.size())).collect();
     let writer = PayloadWriter::new(writer_options, lens, Bases(bases));
     let mut emitter = Emitter::new(writer, target, bases, real.len(), &catalog);
+    if !options.uses(Technique::Headers) {
+        emitter.headers_are_bytes();
+    }
     emitter.keep(&opened.kept).with_context(reading)?;
     let mut log =
         Log::new(opened.entries, opened.owners(repeats.as_ref().map_or(&[], |r| &r.firsts)));
@@ -133,7 +143,13 @@ fn open(
         return Ok((Opened::nothing(target, bases), Alike::new()));
     }
     let catalog = Catalog::new(bases);
-    let alike = alike::alike(target, bases, &catalog)?;
+    let alike = match options.uses(Technique::Likeness) {
+        true => alike::alike(target, bases, &catalog)?,
+        false => Alike::new(),
+    };
+    if !options.uses(Technique::Archives) {
+        return Ok((Opened::nothing(target, bases), alike));
+    }
     let catalog = catalog.with(&alike);
     Ok((Opened::new(target, bases, &catalog, options.memory, spool_dir)?, alike))
 }

@@ -8,13 +8,14 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
+use clap::ValueEnum;
 use dd_inspect::digest::{DiffId, Digest};
 use dd_inspect::failure::Failure;
 
 use super::emit::Bases;
 use super::opened::samples::{Stored, gzip, text, zip};
 use super::tests::{layer, noise, tar};
-use super::{Layer, Options, encode};
+use super::{Layer, Options, Technique, encode};
 use crate::program::{Decoder, Head, Limits};
 
 struct Random(u64);
@@ -123,7 +124,10 @@ fn what_is_encoded_comes_back_and_damage_does_no_harm() {
         let random = &mut Random(seed);
         let scratch = tempfile::tempdir().unwrap();
         let (base, target) = (version(random), version(random));
-        let options = Options { level: [1, 6][random.below(2)], ..Options::default() };
+        let techniques = Technique::value_variants();
+        let without = techniques.iter().copied().filter(|_| random.below(6) == 0).collect();
+        let level = [1, 6][random.below(2)];
+        let options = Options { level, without, ..Options::default() };
         let (mut payload, bases) = (Vec::new(), [base]);
         encode(&target, &bases, &options, scratch.path(), &mut payload, |_| ()).unwrap();
         let mut out = Vec::new();

@@ -1,5 +1,7 @@
 //! What the user chooses, and what follows from it.
 
+use clap::ValueEnum;
+
 use crate::matching::Effort;
 use crate::program::Coders;
 
@@ -12,12 +14,56 @@ pub struct Options {
     pub search: bool,
     /// Bytes of memory for the search of one large content.
     pub memory: u64,
+    /// What is left out, to measure what it saves.
+    pub without: Without,
+}
+
+/// A technique that can be left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Technique {
+    /// Tar headers as columns against those of the base; else as bytes.
+    Headers,
+    /// Files with new names paired by the lines that they have in common with others.
+    Likeness,
+    /// Contents that stand several times made once.
+    Repeats,
+    /// Archives and compressed files opened.
+    Archives,
+    /// Executables compared by what their addresses mean.
+    Executables,
+    /// Digests in texts computed from the files that they name.
+    Digests,
+    /// Times in compiled Python code taken from tar headers.
+    Times,
+    /// Former contents as dictionaries of literals.
+    Dictionaries,
+    /// Coding by context mixing.
+    Mixing,
+    /// LZMA for literals; else zstd.
+    Lzma,
+}
+
+/// A set of techniques.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Without(u32);
+
+impl Without {
+    /// Whether a technique is in it.
+    pub fn has(self, technique: Technique) -> bool {
+        self.0 >> technique as u32 & 1 == 1
+    }
+}
+
+impl FromIterator<Technique> for Without {
+    fn from_iter<T: IntoIterator<Item = Technique>>(techniques: T) -> Self {
+        Self(techniques.into_iter().fold(0, |set, technique| set | 1 << technique as u32))
+    }
 }
 
 impl Default for Options {
     /// Level 6, with a search, 512 MiB.
     fn default() -> Self {
-        Self { level: 6, search: true, memory: 512 << 20 }
+        Self { level: 6, search: true, memory: 512 << 20, without: Without::default() }
     }
 }
 
@@ -53,7 +99,12 @@ impl Options {
 
     /// Whether executables are searched with their model: that takes three times as long.
     pub(super) fn models(&self) -> bool {
-        self.coders() != Coders::Quick
+        self.coders() != Coders::Quick && self.uses(Technique::Executables)
+    }
+
+    /// Whether a technique is not left out.
+    pub(super) fn uses(&self, technique: Technique) -> bool {
+        !self.without.has(technique)
     }
 
     pub(super) fn effort(&self) -> Effort {
@@ -66,6 +117,18 @@ impl Options {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn techniques_are_left_out_one_by_one() {
+        let without: Without = [Technique::Lzma, Technique::Headers].into_iter().collect();
+        let options = Options { without, ..Options::default() };
+        let used = Technique::value_variants().iter().filter(|one| options.uses(**one));
+        assert_eq!(used.count(), Technique::value_variants().len() - 2);
+        assert!(!options.uses(Technique::Lzma) && !options.uses(Technique::Headers));
+        assert!(Options::default().models());
+        let without = [Technique::Executables].into_iter().collect();
+        assert!(!Options { without, ..Options::default() }.models());
+    }
 
     #[test]
     fn every_level_has_an_effort() {

@@ -64,7 +64,8 @@ fn work(
     let pool = pool.context("starting threads")?;
     let store = stage.store()?;
     let search = args.method == Method::Auto;
-    let options = Options { level: args.effort(), search, memory: args.memory };
+    let without = args.without.iter().copied().collect();
+    let options = Options { level: args.effort(), search, memory: args.memory, without };
     let wanted = |job: &Job| !job.held && (args.only.is_empty() || args.only.contains(&job.layer));
     let count = jobs.iter().filter(|job| wanted(job)).count();
     let mut totals = Totals::default();

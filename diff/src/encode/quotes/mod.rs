@@ -20,6 +20,7 @@ use rayon::prelude::*;
 
 use super::groups::literal_kind;
 use super::layer::Layer;
+use super::options::{Options, Technique};
 use super::plan::{From, Piece};
 use super::similar::{Cover, Found};
 use crate::program::{Form, Hash, Hasher, Literal};
@@ -82,14 +83,18 @@ pub(crate) fn quotes(
     entries: usize,
     pieces: Vec<Piece>,
     found: Vec<(usize, Found)>,
+    options: &Options,
 ) -> io::Result<Arranged> {
     let found: BTreeMap<usize, Found> = found.into_iter().collect();
     let view = View { target, bases, entries, pieces: &pieces, found: &found };
-    let links = view.links()?;
+    let links = if options.uses(Technique::Digests) { view.links()? } else { Links::new() };
     let sizes = |piece: usize| view.content(piece).map_or(0, |(_, len)| len);
     let plan = arrange::Plan::new(links, sizes);
     let (pieces, found) = plan.apply(pieces, found);
-    let found = times::times(target, bases, entries, &pieces, found)?;
+    let found = match options.uses(Technique::Times) {
+        true => times::times(target, bases, entries, &pieces, found)?,
+        false => found,
+    };
     Ok((pieces, found))
 }
 

@@ -80,7 +80,16 @@ pub fn tools() -> Tools {
 
 pub fn options(level: i32) -> WriterOptions {
     let (encoders, spool_dir) = (Arc::new(Toys), std::env::temp_dir());
-    WriterOptions { level, coders: Coders::Quick, window_log: 23, encoders, spool_dir }
+    let (mixing, lzma) = (true, true);
+    WriterOptions {
+        level,
+        coders: Coders::Quick,
+        mixing,
+        lzma,
+        window_log: 23,
+        encoders,
+        spool_dir,
+    }
 }
 
 /// Content that compresses a little and does not repeat.

@@ -226,6 +226,8 @@ impl Chains {
 pub(super) struct How {
     pub(super) level: i32,
     pub(super) coders: Coders,
+    pub(super) mixing: bool,
+    pub(super) lzma: bool,
     pub(super) max_window_log: u8,
 }
 
@@ -305,7 +307,10 @@ impl Chain {
         let refs: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
         let raw_len: u64 = raw_lens.iter().sum();
         let dictionary_len = self.dictionary.ranges.iter().map(|range| range.len).sum();
-        let tried = Tried::of(self.kind, raw_len, dictionary_len, how.coders);
+        let tried = match how.mixing {
+            true => Tried::of(self.kind, raw_len, dictionary_len, how.coders),
+            false => Tried { bytes: false, literals: false, search: true },
+        };
         let mut all = Vec::new();
         if tried.bytes {
             all.push(Coded::new(coder::BYTES, &raw_lens, encode_bytes(&refs)));
@@ -366,6 +371,7 @@ fn code_literals(
         None => read(&ranges)?,
     };
     let effort = match how.coders {
+        _ if !how.lzma => None,
         Coders::Quick => None,
         Coders::Usual if kind == stream::TEXT => Some(Effort::Text),
         Coders::Usual => Some(Effort::Usual),

@@ -51,8 +51,9 @@ impl<S: Sources + Sync> PayloadWriter<S> {
             Source::Kept(index) => kept.get(&index).copied(),
         };
         let read = |ranges: &[Range]| read_dictionary(bytes, index, ranges);
-        let WriterOptions { level, coders, window_log: max_window_log, .. } = self.options;
-        self.chains.code(end, How { level, coders, max_window_log }, &read)?;
+        let WriterOptions { level, coders, mixing, lzma, window_log: max_window_log, .. } =
+            self.options;
+        self.chains.code(end, How { level, coders, mixing, lzma, max_window_log }, &read)?;
         while let Some(unit) = self.closed.front() {
             let slices = unit.slices.iter().flat_map(|slice| &slice.parts);
             if !unit.control.iter().chain(slices).all(|part| self.chains.is_coded(part)) {

@@ -48,6 +48,10 @@ pub struct WriterOptions {
     pub level: i32,
     /// Which coders are tried.
     pub coders: Coders,
+    /// Whether coders that mix are among them.
+    pub mixing: bool,
+    /// Whether LZMA is.
+    pub lzma: bool,
     /// The largest window of a stream, as a power of two, 10 to 23.
     pub window_log: u8,
     /// Says which encodings there are and what memory they count as.
@@ -275,6 +279,9 @@ impl<S: Sources + Sync> PayloadWriter<S> {
 
     /// Whether corrections are still coded by mixing: where there is little time, only few are.
     fn may_mix(&mut self) -> bool {
+        if !self.options.mixing {
+            return false;
+        }
         let coded = self.mixing.as_ref().map_or(0, CorrectionWriter::coded_len);
         if self.options.coders == Coders::Quick && coded > QUICK_MIXED {
             self.mixes_no_more = true;
