@@ -38,7 +38,7 @@ pub(crate) struct Log {
     made: Vec<Made>,
     /// Files that are entries; those behind are members of opened ones.
     entries: usize,
-    /// The entries that members are in which are made first.
+    /// The entries that members are in.
     owners: HashMap<u32, u32>,
     /// How contents came that were made before their headers.
     before: HashMap<u32, Means>,
@@ -47,7 +47,7 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// A log of a layer with so many entries; `owners` are those of members that are made first.
+    /// A log of a layer with so many entries; `owners` are those that hold members.
     pub(crate) fn new(entries: usize, owners: HashMap<u32, u32>) -> Self {
         Self { made: Vec::new(), entries, owners, before: HashMap::new(), owner: None }
     }

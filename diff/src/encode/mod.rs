@@ -112,8 +112,7 @@ pub fn encode(
         emitter.headers_are_bytes();
     }
     emitter.keep(&opened.kept).with_context(reading)?;
-    let mut log =
-        Log::new(opened.entries, opened.owners(repeats.as_ref().map_or(&[], |r| &r.firsts)));
+    let mut log = Log::new(opened.entries, opened.owners());
     for (number, piece) in pieces.iter().enumerate() {
         if let Some(group) = groups.next_if(|group| group.first == number) {
             emitter.group(group).with_context(reading)?;

@@ -18,7 +18,7 @@ mod tests;
 mod tree;
 mod zip;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 
@@ -169,18 +169,14 @@ impl Opened {
         Some(self.steps.get(&entry)?.iter().map(piece).collect())
     }
 
-    /// The entries that hold these files of the target, as far as they are members.
-    pub(crate) fn owners(&self, files: &[u32]) -> HashMap<u32, u32> {
-        let members: HashSet<u32> =
-            files.iter().filter_map(|file| file.checked_sub(self.entries as u32)).collect();
+    /// The entries that hold the members, by the numbers of these among the files of the target.
+    pub(crate) fn owners(&self) -> HashMap<u32, u32> {
         let steps = self
             .steps
             .iter()
             .flat_map(|(&entry, steps)| steps.iter().map(move |step| (entry, step)));
         let owners = steps.filter_map(|(entry, step)| match step {
-            Step::Member(number) if members.contains(number) => {
-                Some((number + self.entries as u32, entry))
-            }
+            Step::Member(number) => Some((number + self.entries as u32, entry)),
             _ => None,
         });
         owners.collect()

@@ -3,7 +3,8 @@
 //! Lists of files (RECORD of Python packages, FILES.json of Ansible's, md5sums of Debian's) name the digest of
 //! each file. Where a digest changed with its file, and the file is in the layer, the file is hashed on its
 //! way and the text quotes the result. As a rule the text comes first: then the file becomes part of a kept
-//! object, which is made before the layer, and the layer gives it from there. What is quoted is found by
+//! object, which is made before the layer, and the layer gives it from there. Files are entries, and members of
+//! archives that were opened. What is quoted is found by
 //! hashing the files that changed, not by the format of the text ([`find`]). Compiled Python code names the time of
 //! its source ([`times`]).
 
@@ -23,7 +24,7 @@ use super::layer::Layer;
 use super::options::{Options, Technique};
 use super::plan::{From, Piece};
 use super::similar::{Cover, Found};
-use crate::program::{Form, Hash, Hasher, Literal};
+use crate::program::{Form, Hash, Hasher, Literal, limits};
 use find::Candidate;
 
 /// Bytes that are computed from elsewhere in the layer.
@@ -86,7 +87,8 @@ pub(crate) fn quotes(
     options: &Options,
 ) -> io::Result<Arranged> {
     let found: BTreeMap<usize, Found> = found.into_iter().collect();
-    let view = View { target, bases, entries, pieces: &pieces, found: &found };
+    let depths = depths(&pieces);
+    let view = View { target, bases, pieces: &pieces, found: &found, depths };
     let links = if options.uses(Technique::Digests) { view.links()? } else { Links::new() };
     let sizes = |piece: usize| view.content(piece).map_or(0, |(_, len)| len);
     let plan = arrange::Plan::new(links, sizes);
@@ -102,17 +104,32 @@ pub(crate) fn quotes(
 struct View<'a> {
     target: &'a Layer,
     bases: &'a [Layer],
-    entries: usize,
     pieces: &'a [Piece],
     found: &'a BTreeMap<usize, Found>,
+    /// In how many encodings each piece stands.
+    depths: Vec<usize>,
+}
+
+/// In how many encodings each piece stands.
+fn depths(pieces: &[Piece]) -> Vec<usize> {
+    let mut depth = 0usize;
+    let after = |piece: &Piece| {
+        match piece {
+            Piece::Enter { .. } => depth += 1,
+            Piece::Leave => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth
+    };
+    pieces.iter().map(after).collect()
 }
 
 impl View<'_> {
-    /// The place and length of a changed entry's content.
+    /// The place and length of the content of an entry or a member that changed.
     fn content(&self, piece: usize) -> Option<(u64, u64)> {
         match *self.pieces.get(piece)? {
             Piece::Content { from: From::Twin(_), .. } => None,
-            Piece::Content { file, .. } if (file as usize) < self.entries => {
+            Piece::Content { file, .. } => {
                 let file = self.target.files.get(file as usize)?;
                 Some((file.content_offset, file.size))
             }
@@ -209,7 +226,9 @@ impl View<'_> {
     /// The digests of a piece's content, if that can be hashed on its way.
     fn digests(&self, piece: usize, hashes: &BTreeSet<Hash>) -> io::Result<Digests> {
         let many = self.found.get(&piece).is_some_and(|found| found.covers.len() > COVERS);
-        let Some((offset, len)) = self.content(piece).filter(|_| !many) else {
+        let depth = self.depths.get(piece).copied().unwrap_or(0);
+        let fits = !many && depth + hashes.len() <= limits::DEPTH;
+        let Some((offset, len)) = self.content(piece).filter(|_| fits) else {
             return Ok(Vec::new());
         };
         let mut hashers: Vec<(Hash, Hasher)> =

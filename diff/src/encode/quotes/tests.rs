@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
+use crate::encode::opened::samples::{Stored, zip};
 use crate::encode::tests::{encoded, noise, tar};
 use crate::encode::{Encoded, Means};
 use crate::program::ids::{encoding, generator};
@@ -69,6 +70,34 @@ fn a_list_after_its_files_needs_no_kept_object() {
     assert!(len < 1500, "{len}");
     assert_eq!(encoded.summary.head.kept.len(), 0);
     assert_eq!(ids(&encoded, 5), [encoding::MD5]);
+}
+
+/// A wheel of the files with a list of them.
+fn wheel(version: u8, list_last: bool) -> Vec<u8> {
+    let files = files(version);
+    let list = list(&files, |number, bytes| {
+        let digest = text(Hash::Sha256, Form::Base64Url, bytes);
+        format!("m/f{number:03},sha256={digest},{}\n", bytes.len())
+    });
+    let names: Vec<String> = (0..200).map(|number| format!("m/f{number:03}")).collect();
+    let file = |(name, bytes)| (String::as_str(name), Vec::as_slice(bytes), Stored::No);
+    let mut members: Vec<_> = names.iter().zip(&files).map(file).collect();
+    let place = if list_last { members.len() } else { 0 };
+    members.insert(place, ("m.dist-info/RECORD", &list, Stored::No));
+    zip(&members)
+}
+
+#[test]
+fn a_list_of_members_of_an_archive_is_computed() {
+    for (list_last, kept) in [(true, 1), (false, 2)] {
+        let archive = |version| tar(&[("m.whl", &wheel(version, list_last), version.into())]);
+        let (len, encoded) = encoded(archive(2), &[archive(1)]);
+        assert!(ids(&encoded, 2).contains(&generator::BASE64_URL));
+        assert_eq!(encoded.summary.head.kept.len(), kept, "the base's members, then quoted ones");
+        assert_eq!(encoded.made.len(), 1);
+        assert!(encoded.made[0].cost > len / 2, "{} of {len}", encoded.made[0].cost);
+        assert!(len < 200 * 32, "{len}");
+    }
 }
 
 #[test]
