@@ -12,7 +12,7 @@ const FRAME: &str = "program-1";
 /// Whether an id belongs to [`FRAME`]; others are features of their own.
 fn is_of_frame(registry: Registry, id: u64) -> bool {
     let later = match registry {
-        Registry::Generator => 16..=25,
+        Registry::Generator => 16..=26,
         Registry::Encoding => 16..=19,
         _ => 0..=0,
     };
@@ -23,7 +23,7 @@ fn is_of_frame(registry: Registry, id: u64) -> bool {
 const fn last_id(registry: Registry) -> u64 {
     match registry {
         Registry::Op => 7,
-        Registry::Model => 4,
+        Registry::Model => 5,
         Registry::Generator => 2,
         Registry::Coder => 9,
         Registry::Stream => 10,

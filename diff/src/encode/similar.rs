@@ -58,6 +58,8 @@ pub(crate) struct Found {
     pub tables: Option<executable::Tables>,
     /// Where in the executable rows of a table of frame descriptions stand that it makes.
     pub index: Option<std::ops::Range<u64>>,
+    /// The same of tables of exceptions.
+    pub exceptions: Option<std::ops::Range<u64>>,
     /// Digests that stand between the covers as text.
     pub quotes: Vec<Quote>,
 }
@@ -157,6 +159,7 @@ fn executables(
         model: Some(Params { offset: search.base, ..found.params }),
         tables: found.tables,
         index: found.index,
+        exceptions: found.exceptions,
         quotes: Vec::new(),
     }))
 }

@@ -62,6 +62,7 @@ impl ControlReader {
                 generator::ZEROS => Op::Zeros { len: self.len(rest)? },
                 generator::SYMBOLS => Op::Symbols { len: self.len(rest)? },
                 generator::FRAME_INDEX => Op::FrameIndex { len: self.len(rest)? },
+                generator::EXCEPTIONS => Op::Exceptions { len: self.len(rest)? },
                 generator::NAMES => Op::Names { len: self.len(rest)? },
                 generator::DIGEST_HEX => Op::DigestHex { slot: self.varint(OPERANDS)? },
                 generator::FOLLOWING => {
@@ -250,6 +251,10 @@ mod encode {
                     self.code(op::GEN, generator::FRAME_INDEX);
                     self.len(*len, rest);
                 }
+                Op::Exceptions { len } => {
+                    self.code(op::GEN, generator::EXCEPTIONS);
+                    self.len(*len, rest);
+                }
                 Op::Names { len } => {
                     self.code(op::GEN, generator::NAMES);
                     self.len(*len, rest);
@@ -353,12 +358,13 @@ mod tests {
             (1u64..5000).prop_map(|len| Op::Symbols { len }),
             (1u64..5000).prop_map(|len| Op::Names { len }),
             (1u64..5000).prop_map(|len| Op::FrameIndex { len }),
+            (1u64..5000).prop_map(|len| Op::Exceptions { len }),
             any::<u64>().prop_map(|slot| Op::DigestHex { slot }),
             any::<i64>().prop_map(|step| Op::Digest { form: Form::Base64Url, step }),
             (source(), 1u64..).prop_map(|(source, len)| Op::Following { source, len }),
             Just(Op::EnterHash { hash: Hash::Sha1 }),
             any::<i64>().prop_map(|step| Op::Mtime { step }),
-            (26u64..100).prop_map(|generator| Op::Generate { generator }),
+            (27u64..100).prop_map(|generator| Op::Generate { generator }),
             any::<u64>().prop_map(|slot| Op::EnterDigest { slot }),
             (20u64.., params, 0..=EXACT_LEN, any::<u64>()).prop_map(
                 |(encoding, params, exact_len, encoded_len)| Op::Enter {

@@ -179,7 +179,7 @@ impl Head {
             };
             let known = match registry {
                 Registry::Op => id <= u64::from(ids::op::OPEN),
-                Registry::Model => id <= ids::model::X86_64_SYMBOLS,
+                Registry::Model => id <= ids::model::X86_64_EXCEPTIONS,
                 Registry::Generator => {
                     matches!(
                         id,
@@ -190,6 +190,7 @@ impl Head {
                             | ids::generator::SYMBOLS
                             | ids::generator::NAMES
                             | ids::generator::FRAME_INDEX
+                            | ids::generator::EXCEPTIONS
                     ) || Form::from_generator(id).is_some()
                         || tools.generators.knows(id)
                 }

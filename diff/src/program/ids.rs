@@ -89,6 +89,8 @@ pub mod model {
     pub const X86_64_TABLES: u64 = 3;
     /// The same with tables of symbols and their names.
     pub const X86_64_SYMBOLS: u64 = 4;
+    /// The same with tables of exceptions.
+    pub const X86_64_EXCEPTIONS: u64 = 5;
 }
 
 /// Generators (registry 2).
@@ -119,6 +121,8 @@ pub mod generator {
     pub const NAMES: u64 = 24;
     /// Rows of the table that finds frame descriptions of an executable, from columns.
     pub const FRAME_INDEX: u64 = 25;
+    /// Tables that say where exceptions are handled, from columns.
+    pub const EXCEPTIONS: u64 = 26;
 }
 
 /// Coders (registry 3).

@@ -52,6 +52,11 @@ pub enum Op {
         /// How many bytes, at least 1: whole rows.
         len: u64,
     },
+    /// Tables of exceptions, by the model of the run and from columns.
+    Exceptions {
+        /// How many bytes, at least 1.
+        len: u64,
+    },
     /// Names of these symbols.
     Names {
         /// How many bytes, at least 1.
@@ -134,6 +139,7 @@ impl Op {
             | Self::Zeros { len }
             | Self::Symbols { len }
             | Self::FrameIndex { len }
+            | Self::Exceptions { len }
             | Self::Names { len } => Some(*len),
             _ => None,
         }
@@ -183,6 +189,9 @@ pub(crate) fn ids_of(op: &Op) -> [Option<(Registry, u64)>; 2] {
         Op::Symbols { .. } => [code(op::GEN), Some((Registry::Generator, generator::SYMBOLS))],
         Op::FrameIndex { .. } => {
             [code(op::GEN), Some((Registry::Generator, generator::FRAME_INDEX))]
+        }
+        Op::Exceptions { .. } => {
+            [code(op::GEN), Some((Registry::Generator, generator::EXCEPTIONS))]
         }
         Op::Names { .. } => [code(op::GEN), Some((Registry::Generator, generator::NAMES))],
         Op::DigestHex { .. } => [code(op::GEN), Some((Registry::Generator, generator::DIGEST_HEX))],

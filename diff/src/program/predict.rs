@@ -53,6 +53,7 @@ impl Predictor {
             | Op::Symbols { len }
             | Op::Names { len }
             | Op::FrameIndex { len }
+            | Op::Exceptions { len }
             | Op::Following { len, .. } => self.skip(*len),
             Op::Open { source, offset, coded_len, len, .. } => {
                 // What follows in the source is expected after the compressed range.

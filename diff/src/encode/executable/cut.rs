@@ -57,6 +57,22 @@ pub(super) fn whole(covers: &[Cover], base: &Cuts, target: &Cuts) -> Vec<Cover> 
     found
 }
 
+/// The parts of covers that do not stand in a range of the target.
+pub(super) fn outside(covers: &[Cover], range: &Range<u64>) -> Vec<Cover> {
+    let (start, end) = (range.start as usize, range.end as usize);
+    let parts = covers.iter().flat_map(|cover| {
+        let before = start.clamp(cover.target, cover.target_end()) - cover.target;
+        let behind = end.clamp(cover.target, cover.target_end()) - cover.target;
+        let part = |from: usize, to: usize| Cover {
+            target: cover.target + from,
+            base: cover.base + from,
+            len: to.saturating_sub(from),
+        };
+        [part(0, before.min(behind)), part(behind.max(before), cover.len)]
+    });
+    parts.filter(|part| part.len > 0).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -67,6 +83,17 @@ mod tests {
 
     fn one(range: Range<usize>) -> Cuts {
         Cuts(vec![range])
+    }
+
+    #[test]
+    fn parts_outside_of_a_range_stay() {
+        let covers = [cover(0, 5, 50), cover(60, 80, 90), cover(150, 40, 20)];
+        assert_eq!(outside(&covers, &(50..60)), covers);
+        assert_eq!(outside(&covers, &(0..200)), []);
+        let wanted = [cover(0, 5, 10), cover(40, 45, 10), covers[1], covers[2]];
+        assert_eq!(outside(&covers, &(10..40)), wanted);
+        let wanted = [cover(0, 5, 30), cover(160, 50, 10)];
+        assert_eq!(outside(&covers, &(30..160)), wanted);
     }
 
     #[test]

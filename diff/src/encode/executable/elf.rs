@@ -19,6 +19,8 @@ pub(super) struct Elf {
     pub(super) symbols: Option<(Area, Range<u64>)>,
     /// Where the rows of the table that finds frame descriptions stand.
     pub(super) index: Option<Range<u64>>,
+    /// Where tables of exceptions stand.
+    pub(super) exceptions: Option<Range<u64>>,
 }
 
 const X86_64: u16 = 62;
@@ -105,16 +107,36 @@ impl Elf {
         let is_program =
             |section: &&Section<'_>| section.kind == PROGBITS && section.name != b".interp";
         let lowest = sections.iter().find(is_program).map_or(0, |section| section.offset);
-        Some(Self { segments, areas, lowest, symbols, index })
+        let exceptions = sections.iter().find(|section| section.name == b".gcc_except_table");
+        let exceptions = exceptions.map(|section| section.offset..section.offset + section.len);
+        Some(Self { segments, areas, lowest, symbols, index, exceptions })
     }
 }
 
 impl Elf {
-    /// The areas in which new bytes are turned.
+    /// Has tables of exceptions made, if these stand behind the descriptions of frames that name them.
+    pub(super) fn make_exceptions(&mut self) -> Option<()> {
+        let range = self.exceptions.clone()?;
+        let frames = self.areas.iter().position(|area| area.content == Content::Frames)?;
+        let tables = self.areas.iter().position(|area| area.offset == range.start)?;
+        let (areas, table) = self.areas.split_at_mut(tables);
+        let table = table
+            .first_mut()
+            .filter(|table| frames < areas.len() && table.len == range.end - range.start)?;
+        table.content = Content::Exceptions;
+        Some(())
+    }
+
+    fn makes_exceptions(&self) -> bool {
+        self.areas.iter().any(|area| area.content == Content::Exceptions)
+    }
+
+    /// The areas in which new bytes are turned, or that are looked at.
     pub(super) fn new_areas(&self) -> Vec<Area> {
         let is_turned = |area: &&Area| {
-            use Content::{Code, FromStart, Functions, Symbols};
-            matches!(area.content, Code | FromStart | Functions | Symbols)
+            use Content::{Code, Exceptions, Frames, FromStart, Functions, Symbols};
+            let follows = self.makes_exceptions() && matches!(area.content, Frames | Exceptions);
+            follows || matches!(area.content, Code | FromStart | Functions | Symbols)
         };
         self.areas.iter().filter(is_turned).copied().collect()
     }

@@ -1,5 +1,6 @@
 //! Writes executables as their model predicts them.
 
+use std::collections::VecDeque;
 use std::iter::Peekable;
 
 use anyhow::Context;
@@ -9,7 +10,7 @@ use super::super::similar::{Cover, Found};
 use super::dictionary::{self, Part, parts};
 use super::{Tables, model, reader};
 use crate::matching;
-use crate::program::ids::model::{X86_64_SYMBOLS, X86_64_TABLES};
+use crate::program::ids::model::{X86_64_EXCEPTIONS, X86_64_SYMBOLS, X86_64_TABLES};
 use crate::program::index::ROW;
 use crate::program::limits::BLOCK_LEN;
 use crate::program::{
@@ -19,6 +20,8 @@ use crate::program::{
 /// Bytes of a cover that are written as one op: whole stretches.
 const PART: u64 = 4 << 20;
 
+/// Bytes of tables of exceptions that are one op.
+const EXCEPTIONS_OP: usize = 1 << 19;
 /// Symbols that are one op.
 const SYMBOLS_OP: usize = 1 << 16;
 /// Bytes between two differences that belong to the same literal.
@@ -43,6 +46,25 @@ struct Base<'a> {
     pages: u64,
 }
 
+type Range64 = std::ops::Range<u64>;
+
+/// A table that the model makes, by its place in the target's file.
+enum Made<'a> {
+    Index(Range64),
+    Exceptions(Range64),
+    Symbols(&'a Tables),
+}
+
+impl Made<'_> {
+    /// Where it stands.
+    fn range(&self) -> Range64 {
+        match self {
+            Self::Index(range) | Self::Exceptions(range) => range.clone(),
+            Self::Symbols(tables) => tables.symbols.start as u64..tables.names.end as u64,
+        }
+    }
+}
+
 /// A run of an executable that is being written.
 struct Run<'a> {
     /// The model's place in the unit.
@@ -55,10 +77,8 @@ struct Run<'a> {
     dictionaries: Peekable<std::vec::IntoIter<Part>>,
     /// One of them is in use.
     has_dictionary: bool,
-    /// Tables of symbols that are still to be written.
-    tables: Option<&'a Tables>,
-    /// The same of rows of a table of frame descriptions.
-    index: Option<std::ops::Range<u64>>,
+    /// Tables that are still to be written, in their order in the target's file.
+    made: VecDeque<Made<'a>>,
     /// Work of these.
     work: u64,
 }
@@ -80,10 +100,11 @@ impl Emitter<'_> {
             + found.tables.as_ref().map_or(0, Tables::ops)
             + 2;
         let id = match params.version {
+            Version::Fifth => X86_64_EXCEPTIONS,
             Version::Fourth => X86_64_SYMBOLS,
             _ => X86_64_TABLES,
         };
-        let Some(place) = self.writer.begin_model(id, ops, bytes)? else {
+        let Some(number) = self.writer.begin_model(id, ops, bytes)? else {
             return self.covered((offset, len), layer, covers, &[]);
         };
         let base = self.sources.bases.get(layer as usize).context("no such base layer")?;
@@ -100,26 +121,35 @@ impl Emitter<'_> {
         };
         let here = covers.iter().map(here);
         let tables = found.tables.as_ref();
+        let place = |content| {
+            let area = params.areas.iter().find(|area| area.content == content);
+            area.map_or(0, |area| area.offset)
+        };
         let rows = found.index.clone().map(|rows| Cover {
             target: rows.start,
-            base: params
-                .areas
-                .iter()
-                .find(|a| a.content == Content::FromStart)
-                .map_or(0, |a| a.offset),
+            base: place(Content::FromStart),
             len: 0,
         });
-        let votes = dictionary::merged(here.clone().chain(rows), tables);
+        let exceptions = found.exceptions.clone().map(|range| Cover {
+            target: range.start,
+            base: place(Content::Exceptions),
+            len: range.end - range.start,
+        });
+        let votes = dictionary::merged(here.clone().chain(rows).chain(exceptions), tables);
+        let made = found.index.iter().cloned().map(Made::Index);
+        let made = made.chain(found.exceptions.iter().cloned().map(Made::Exceptions));
+        let mut made: Vec<_> = made.chain(tables.map(Made::Symbols)).collect();
+        made.sort_by_key(|made| made.range().start);
+        let made = VecDeque::from(made);
         let mut run = Run {
-            place,
+            place: number,
             params: &params,
             executable: model(&params, here.clone().map(local)),
             base: Base { bytes: &bytes, pages: 0 },
             start: offset,
             dictionaries: parts(len, params.len, votes.into_iter()).into_iter().peekable(),
             has_dictionary: false,
-            tables,
-            index: found.index.clone(),
+            made,
             work: 0,
         };
         let mut cost = Cost { literal: literals, ..Cost::default() };
@@ -140,12 +170,25 @@ impl Emitter<'_> {
 
     /// Writes what stands in no cover: tables, and literals.
     fn uncovered(&mut self, run: &mut Run<'_>, from: u64, to: u64) -> anyhow::Result<()> {
-        let start = run.start;
-        let Some(rows) = run.index.take_if(|rows| start + rows.start < to) else {
-            return self.other(run, from, to);
-        };
-        self.new_code(run, from, start + rows.start)?;
-        let file = self.target.read(start + rows.start, rows.end - rows.start)?;
+        let mut at = from;
+        while let Some(range) = run.made.front().map(Made::range)
+            && run.start + range.start < to
+            && let Some(made) = run.made.pop_front()
+        {
+            self.new_code(run, at, run.start + range.start)?;
+            match made {
+                Made::Index(rows) => self.rows(run, rows)?,
+                Made::Exceptions(tables) => self.exceptions(run, tables)?,
+                Made::Symbols(tables) => self.tables(run, tables)?,
+            }
+            at = run.start + range.end;
+        }
+        self.new_code(run, at, to)
+    }
+
+    /// Writes rows of a table of frame descriptions.
+    fn rows(&mut self, run: &mut Run<'_>, rows: Range64) -> anyhow::Result<()> {
+        let file = self.target.read(run.start + rows.start, rows.end - rows.start)?;
         let mut made = vec![0; file.len()];
         let row = |number: usize| {
             let row = file.get(number * ROW as usize..)?.first_chunk::<{ ROW as usize }>()?;
@@ -160,19 +203,29 @@ impl Emitter<'_> {
         })?;
         run.work += work;
         anyhow::ensure!(made == file, "a table came out otherwise");
-        self.other(run, start + rows.end, to)
+        Ok(())
     }
 
-    /// Writes tables of symbols, and literals.
-    fn other(&mut self, run: &mut Run<'_>, from: u64, to: u64) -> anyhow::Result<()> {
-        let start = |tables: &&Tables| run.start + tables.symbols.start as u64;
-        let Some(tables) = run.tables.take_if(|tables| start(&&**tables) < to) else {
-            return self.new_code(run, from, to);
-        };
-        let start = start(&tables);
-        self.new_code(run, from, start)?;
-        self.tables(run, tables)?;
-        self.new_code(run, run.start + tables.names.end as u64, to)
+    /// Writes tables of exceptions.
+    fn exceptions(&mut self, run: &mut Run<'_>, tables: Range64) -> anyhow::Result<()> {
+        let frames = run.params.new.iter().find(|area| area.content == Content::Frames);
+        if let Some(frames) = frames {
+            let bytes = self.target.read(run.start + frames.offset, frames.len)?;
+            run.executable.note(frames.offset, &bytes);
+        }
+        let file = self.target.read(run.start + tables.start, tables.end - tables.start)?;
+        for part in file.chunks(EXCEPTIONS_OP) {
+            let mut made = vec![0; part.len()];
+            let mut read = reader(run.base.bytes);
+            let (executable, mut work) = (&mut run.executable, 0);
+            self.writer.rows(Op::Exceptions { len: part.len() as u64 }, |values| {
+                work = executable.exceptions(values, &mut made, Some(&file), &mut read)?;
+                Ok(())
+            })?;
+            run.work += work;
+            anyhow::ensure!(made == part, "tables of exceptions came out otherwise");
+        }
+        Ok(())
     }
 
     /// Writes tables of symbols.

@@ -15,7 +15,9 @@ use std::ops::Range;
 use dd_inspect::failure::Failure;
 
 use crate::matching::{self, Costs, Cover, Effort};
-use crate::program::{Executable, Interval, Params, STRETCH, Source, SymbolTables, Version};
+use crate::program::{
+    Content, Executable, Interval, Params, STRETCH, Source, SymbolTables, Version,
+};
 use cut::Cuts;
 use elf::Elf;
 pub(crate) use elf::is_elf;
@@ -25,6 +27,8 @@ pub(crate) use symbols::Tables;
 const ROUNDS: usize = 2;
 /// Covers at most: all of them go into one unit.
 const COVERS: usize = 120_000;
+/// Bytes of tables of exceptions at most.
+const EXCEPTIONS: u64 = 4 << 20;
 /// Bytes that a model must save.
 const WORTH: usize = 256;
 
@@ -39,22 +43,24 @@ pub(crate) struct Found {
     pub(crate) tables: Option<Tables>,
     /// Where rows of a table of frame descriptions stand in the target that it makes.
     pub(crate) index: Option<Range<u64>>,
+    /// The same of tables of exceptions.
+    pub(crate) exceptions: Option<Range<u64>>,
 }
 
 /// The covers of an executable and the model for them; none where these are no executables or a model does not pay.
 pub(crate) fn search(base: &[u8], target: &[u8], effort: &Effort) -> Option<Found> {
-    let (from, to) = (Elf::parse(base)?, Elf::parse(target)?);
+    let (mut from, mut to) = (Elf::parse(base)?, Elf::parse(target)?);
+    let exceptions = exceptions(&mut from, &mut to);
     let sizes = symbols::tables(&from, &to).filter(|_| symbols::in_order(target, &to));
     let rows = from.index.clone().zip(to.index.clone());
     let (cut_base, cut_target) = cuts(&from, &to, sizes.is_some())?;
     let params = params(&from, &to, base.len(), target.len())?;
-    let params = match (sizes, &rows) {
-        (None, None) => params,
-        (sizes, _) => {
-            let symbols = sizes.unwrap_or_default();
-            Params { symbols, version: Version::Fourth, ..params }
-        }
+    let symbols = sizes.unwrap_or_default();
+    let version = match params.version {
+        Version::Third if sizes.is_some() || rows.is_some() => Version::Fourth,
+        version => version,
     };
+    let params = Params { symbols, version, ..params };
     params.to_bytes()?;
     let back = self::params(&to, &to, target.len(), target.len())?;
     let forth = self::params(&from, &from, base.len(), base.len())?;
@@ -78,14 +84,31 @@ pub(crate) fn search(base: &[u8], target: &[u8], effort: &Effort) -> Option<Foun
         covers.iter().map(of).sum()
     };
     let moved = differing(&rewritten, &short, &covers);
-    let covers = cut::whole(&covers, &cut_base, &cut_target);
+    let mut covers = cut::whole(&covers, &cut_base, &cut_target);
     let pays = moved + WORTH < differing(base, target, &covers);
+    if let Some(exceptions) = &exceptions {
+        covers = cut::outside(&covers, exceptions);
+    }
     if !pays || covers.len() > COVERS {
         return None;
     }
     let tables = sizes.and_then(|_| symbols::pair((base, &from), (target, &to), &covers));
     let index = rows.map(|(_, rows)| rows);
-    Some(Found { covers, params, tables, index })
+    Some(Found { covers, params, tables, index, exceptions })
+}
+
+/// Where tables of exceptions stand in the target that follow from the base's.
+fn exceptions(from: &mut Elf, to: &mut Elf) -> Option<Range<u64>> {
+    let old = from.exceptions.clone()?;
+    let range = to.exceptions.clone()?;
+    if old.end - old.start > EXCEPTIONS || range.end - range.start > EXCEPTIONS {
+        return None;
+    }
+    let (mut base, mut target) = (from.clone(), to.clone());
+    base.make_exceptions()?;
+    target.make_exceptions()?;
+    (*from, *to) = (base, target);
+    Some(range)
 }
 
 /// What is left out of both files; none where they are not as they should be.
@@ -105,6 +128,7 @@ fn cuts(from: &Elf, to: &Elf, has_symbols: bool) -> Option<(Cuts, Cuts)> {
 }
 
 fn params(from: &Elf, to: &Elf, len: usize, target_len: usize) -> Option<Params> {
+    let has_exceptions = from.areas.iter().any(|area| area.content == Content::Exceptions);
     let params = Params {
         source: Source::Base(0),
         offset: 0,
@@ -116,7 +140,7 @@ fn params(from: &Elf, to: &Elf, len: usize, target_len: usize) -> Option<Params>
         areas: from.areas.clone(),
         new: to.new_areas(),
         symbols: SymbolTables::default(),
-        version: Version::Third,
+        version: if has_exceptions { Version::Fifth } else { Version::Third },
     };
     params.to_bytes().map(|_| params)
 }

@@ -16,7 +16,8 @@ use super::super::meter;
 use super::super::model::params::{Params, Version};
 use super::super::model::symbol::Values;
 use super::super::model::{
-    Executable, Interval, LEAD, STRETCH, WORK_BYTE, WORK_PAGE, WORK_SYMBOLS, index_memory,
+    Executable, Interval, LEAD, STRETCH, WORK_BYTE, WORK_PAGE, WORK_SYMBOLS, exceptions_memory,
+    index_memory,
 };
 use super::super::op::{Literal, Op};
 use super::super::stream::Stream;
@@ -40,6 +41,9 @@ pub(super) struct Run {
 impl Run {
     /// These bytes were given.
     pub(super) fn made(&mut self, bytes: &[u8]) {
+        if let Some((_, executable)) = &mut self.model {
+            executable.note(self.made, bytes);
+        }
         self.made = self.made.saturating_add(bytes.len() as u64);
         if self.turns_code() {
             let kept = self.last.len().saturating_sub(LEAD.saturating_sub(bytes.len().min(LEAD)));
@@ -96,6 +100,9 @@ impl<R: Read, S: Sources> Decoder<R, S> {
             unit.control.look_ahead(rest, take);
             let index = if has_index { index_memory(params) } else { 0 };
             run.held = meter::model(reading) + params.symbols.memory() + index;
+            if params.version >= Version::Fifth {
+                run.held += exceptions_memory(params);
+            }
             self.meter.hold(run.held)?;
             let executable = Executable::new(params.clone(), intervals.into_iter());
             run.model = Some((model, Box::new(executable)));
@@ -158,6 +165,18 @@ impl<R: Read, S: Sources> Decoder<R, S> {
     pub(super) fn index(&mut self, unit: &mut Unit, chunk: &mut [u8]) -> Result<(), Failure> {
         self.rows(unit, chunk, |executable, values, chunk, read| {
             executable.index(values, chunk, |_| None, read)
+        })
+    }
+
+    /// Gives tables of exceptions.
+    pub(super) fn exceptions(&mut self, unit: &mut Unit, chunk: &mut [u8]) -> Result<(), Failure> {
+        let version = unit.run.as_ref().and_then(|run| run.model.as_ref());
+        let version = version.map(|(_, executable)| executable.params().version);
+        if version < Some(Version::Fifth) {
+            return Err(out_of_range("tables of exceptions"));
+        }
+        self.rows(unit, chunk, |executable, values, chunk, read| {
+            executable.exceptions(values, chunk, None, read)
         })
     }
 

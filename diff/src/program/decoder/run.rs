@@ -46,6 +46,7 @@ enum From {
     Zeros,
     Symbols,
     Index,
+    Exceptions,
     Names,
     Open(Box<Opening>),
 }
@@ -87,6 +88,7 @@ impl<R: Read, S: Sources> Decoder<R, S> {
             Op::Zeros { len } => self.activate(unit, From::Zeros, len),
             Op::Symbols { len } => self.activate(unit, From::Symbols, len),
             Op::FrameIndex { len } => self.activate(unit, From::Index, len),
+            Op::Exceptions { len } => self.activate(unit, From::Exceptions, len),
             Op::Names { len } => self.activate(unit, From::Names, len),
             Op::DigestHex { slot } => self.digest_hex(unit, slot),
             Op::Generate { generator } => self.generate(unit, generator),
@@ -175,6 +177,7 @@ impl<R: Read, S: Sources> Decoder<R, S> {
             From::Zeros => chunk.fill(0),
             From::Symbols => self.symbols(unit, &mut chunk)?,
             From::Index => self.index(unit, &mut chunk)?,
+            From::Exceptions => self.exceptions(unit, &mut chunk)?,
             From::Names => self.names(unit, &mut chunk)?,
             From::Open(opening) => opening.fill(&mut chunk, &mut self.view(0))?,
         }

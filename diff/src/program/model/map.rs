@@ -21,9 +21,8 @@ impl Map {
     /// Memory of a map of so many intervals while it is made: their list, their heap and their parts.
     pub(crate) const MEMORY: u64 = 64;
 
-    /// The map of intervals in the order of their ops. Those that follow one another in both files are
-    /// one. Where intervals overlap, the longest counts; among these the first.
-    pub(crate) fn new(intervals: impl Iterator<Item = Interval>) -> Self {
+    /// Intervals in the order of their ops. Those that follow one another in both files are one.
+    pub(crate) fn joined(intervals: impl Iterator<Item = Interval>) -> Vec<Interval> {
         let mut joined: Vec<Interval> = Vec::new();
         for next in intervals {
             match joined.last_mut() {
@@ -36,6 +35,11 @@ impl Map {
                 _ => joined.push(next),
             }
         }
+        joined
+    }
+
+    /// The map of intervals that are joined. Where intervals overlap, the longest counts; among these the first.
+    pub(crate) fn new(joined: &[Interval]) -> Self {
         // Stable: the first op stays first among those that begin together.
         let mut order: Vec<u32> = (0..joined.len() as u32).collect();
         let of = |number: u32| joined.get(number as usize).copied();
@@ -114,31 +118,35 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn made(intervals: impl Iterator<Item = Interval>) -> Map {
+        Map::new(&Map::joined(intervals))
+    }
+
     fn interval(base: u32, target: u32, len: u32) -> Interval {
         Interval { base, target, len }
     }
 
     #[test]
     fn the_longest_counts_and_then_the_first() {
-        let map = Map::new(
+        let map = made(
             [interval(0, 1000, 10), interval(5, 2000, 20), interval(15, 3000, 10)].into_iter(),
         );
         assert_eq!(map.parts, [(0, 1000, 5), (5, 2000, 25)]);
-        let map = Map::new([interval(0, 50, 10), interval(0, 70, 10)].into_iter());
+        let map = made([interval(0, 50, 10), interval(0, 70, 10)].into_iter());
         assert_eq!(map.parts, [(0, 50, 10)]);
     }
 
     #[test]
     fn a_part_of_a_longer_one_is_all_that_is_hidden() {
-        let map = Map::new([interval(0, 100, 30), interval(10, 500, 5)].into_iter());
+        let map = made([interval(0, 100, 30), interval(10, 500, 5)].into_iter());
         assert_eq!(map.parts, [(0, 100, 30)]);
-        let map = Map::new([interval(10, 500, 50), interval(0, 100, 30)].into_iter());
+        let map = made([interval(10, 500, 50), interval(0, 100, 30)].into_iter());
         assert_eq!(map.parts, [(0, 100, 10), (10, 500, 60)]);
     }
 
     #[test]
     fn between_parts_the_nearer_one_counts() {
-        let map = Map::new([interval(10, 110, 10), interval(30, 230, 10)].into_iter());
+        let map = made([interval(10, 110, 10), interval(30, 230, 10)].into_iter());
         let found = |place| map.find(place);
         assert_eq!(found(9), (109, false));
         assert_eq!(found(10), (110, true));
@@ -157,7 +165,7 @@ mod tests {
         ) {
             let mut list: Vec<Interval> =
                 intervals.iter().map(|&(base, target, len)| interval(base, target, len)).collect();
-            let map = Map::new(list.iter().copied());
+            let map = made(list.iter().copied());
             for place in 0..400 {
                 let mut best: Option<Interval> = None;
                 for one in &list {
@@ -179,7 +187,7 @@ mod tests {
                 let second = interval(one.base + at, one.target.wrapping_add(at), one.len - at);
                 list.splice(cut..=cut, [interval(one.base, one.target, at), second]);
                 if fits {
-                    prop_assert_eq!(Map::new(list.into_iter()).parts, map.parts);
+                    prop_assert_eq!(made(list.into_iter()).parts, map.parts);
                 }
             }
         }

@@ -5,6 +5,7 @@
 //! address of the code tells where its target is.
 
 mod dictionary;
+pub(crate) mod exceptions;
 mod frame;
 mod go;
 pub(crate) mod index;
@@ -26,6 +27,8 @@ pub(crate) mod walk;
 
 use dd_inspect::failure::Failure;
 
+use exceptions::Exceptions;
+pub(crate) use exceptions::memory as exceptions_memory;
 use index::Index;
 use instruction::Form;
 use learned::Learned;
@@ -70,6 +73,8 @@ enum Kind {
     FromStart,
     Symbol,
     Name,
+    /// A table of exceptions.
+    Table,
     /// How far from the start of a table a place of the file is.
     Offset,
     /// How far before it a place of the file is; its own place moves by `change`.
@@ -105,7 +110,7 @@ impl Kind {
             Self::Code(form) => form as u8,
             Self::Pointer => 5,
             Self::Near => 6,
-            Self::FromStart => 7,
+            Self::FromStart | Self::Table => 7,
             Self::Symbol => 8,
             Self::Name | Self::Offset => 9,
             Self::Back | Self::Span(_) | Self::Short(_) => 10,
@@ -140,6 +145,12 @@ pub(crate) struct Executable {
     symbols: Option<Box<Symbols>>,
     /// The table of frame descriptions.
     index: Option<Box<Index>>,
+    /// Tables of exceptions; where the base's file went, the target's frame descriptions so far, and where the last table that
+    /// was told stands in base and target; of the fifth version.
+    exceptions: Option<Box<Exceptions>>,
+    covers: Vec<Interval>,
+    told_frames: Vec<u8>,
+    last_table: Option<(u64, u64)>,
     references: Vec<Reference>,
     /// Where in the stretch descriptions of frames say their code, and where that is.
     frames: Vec<(u32, u64)>,
@@ -155,6 +166,11 @@ impl Executable {
         let mut code = params.areas.iter().filter(is_code);
         let first = code.next();
         let last = code.next_back().or(first);
+        let mut covers = Map::joined(intervals);
+        let map = Map::new(&covers);
+        if params.version < Version::Fifth {
+            covers = Vec::new();
+        }
         Self {
             code: (
                 first.map_or(0, |area| area.offset),
@@ -162,13 +178,17 @@ impl Executable {
             ),
             base: Space::new(&params.base),
             target: Space::new(&params.target),
-            map: Map::new(intervals),
+            map,
             learned: Learned::new(),
             pages: Pages::new(),
             last_name: None,
             go: go::Tables::new(&params.areas),
             symbols: None,
             index: None,
+            exceptions: None,
+            covers,
+            told_frames: Vec::new(),
+            last_table: None,
             references: Vec::new(),
             frames: Vec::new(),
             predicted: 0,
@@ -239,7 +259,7 @@ impl Executable {
                 Content::Near => list.extend(
                     Stretch::places(from, to, 4).filter_map(|place| stretch.near(place, self.code)),
                 ),
-                Content::FunctionNames | Content::FunctionValues => {}
+                Content::FunctionNames | Content::FunctionValues | Content::Exceptions => {}
                 Content::Functions => {
                     if let Some(tables) = &self.go {
                         stretch.functions(area, (from, to), (tables, &self.map), &mut list);
@@ -256,6 +276,12 @@ impl Executable {
                     let found = list.get(first..).unwrap_or_default().iter();
                     let near = found.filter(|reference| reference.kind == Kind::Near);
                     self.frames.extend(near.map(|near| (near.at, near.target)));
+                    if self.params.version >= Version::Fifth {
+                        let tables = list.get_mut(first..).unwrap_or_default().iter_mut();
+                        tables
+                            .filter(|table| table.kind == Kind::FromStart)
+                            .for_each(|table| table.kind = Kind::Table);
+                    }
                 }
                 Content::FromStart => {
                     let (start, change) = self.start(area);
@@ -330,7 +356,7 @@ impl Executable {
                 return;
             }
             self.told += 1;
-            if !matches!(reference.kind, Kind::Code(_) | Kind::Name) {
+            if !matches!(reference.kind, Kind::Code(_) | Kind::Name | Kind::Table) {
                 continue;
             }
             let (Some(now), Some(then)) = (bytes.get(place.clone()), base.get(place)) else {
@@ -342,6 +368,10 @@ impl Executable {
             if reference.kind == Kind::Name {
                 let is_later = self.params.version != Version::First;
                 self.last_name = is_later.then_some((reference.target, target));
+                continue;
+            }
+            if reference.kind == Kind::Table {
+                self.last_table = Some((reference.target, target));
                 continue;
             }
             let pair = self.base.relative(reference.target).zip(self.target.relative(target));
@@ -401,6 +431,9 @@ impl Executable {
             }
             let (place, known) = self.map.find(target as u32);
             return (u64::from(place), if known { Known::Mapped } else { Known::Near });
+        }
+        if let (Kind::Table, Some((base, last))) = (kind, self.last_table) {
+            return (last.wrapping_add(target.wrapping_sub(base)), Known::Learned);
         }
         let learned = self.base.relative(target).and_then(|base| self.learned.find(base));
         if let Some(learned) = learned {

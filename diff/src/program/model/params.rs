@@ -55,6 +55,8 @@ pub(crate) enum Version {
     Third,
     /// Symbols and their names too.
     Fourth,
+    /// Tables of exceptions too.
+    Fifth,
 }
 
 impl Version {
@@ -65,6 +67,7 @@ impl Version {
             model::X86_64_CODE => Some(Self::Second),
             model::X86_64_TABLES => Some(Self::Third),
             model::X86_64_SYMBOLS => Some(Self::Fourth),
+            model::X86_64_EXCEPTIONS => Some(Self::Fifth),
             _ => None,
         }
     }
@@ -113,6 +116,8 @@ pub(crate) enum Content {
     Functions = 9,
     /// The records.
     FunctionRecords = 10,
+    /// Where exceptions are handled; in the fifth version.
+    Exceptions = 11,
 }
 
 impl Content {
@@ -128,6 +133,7 @@ impl Content {
             8 if version >= Version::Third => Self::FunctionValues,
             9 if version >= Version::Third => Self::Functions,
             10 if version >= Version::Third => Self::FunctionRecords,
+            11 if version >= Version::Fifth => Self::Exceptions,
             _ => return None,
         })
     }
@@ -164,7 +170,7 @@ impl Params {
             _ => reader.areas(target_len, Some(version))?,
         };
         let symbols = match version {
-            Version::Fourth => reader.symbols(len, &areas)?,
+            Version::Fourth | Version::Fifth => reader.symbols(len, &areas)?,
             _ => SymbolTables::default(),
         };
         if reader.at != bytes.len() {
@@ -302,7 +308,7 @@ impl Params {
         if self.version != Version::First {
             put_areas(&mut out, &self.new, self.version >= Version::Third)?;
         }
-        if self.version == Version::Fourth {
+        if self.version >= Version::Fourth {
             let SymbolTables { base_names, count, names, .. } = self.symbols;
             for value in [base_names.0, base_names.1, count, names.0, names.1] {
                 varint::put(&mut out, value);
@@ -391,7 +397,8 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_read_or_refused(bytes: Vec<u8>) {
-            for version in [Version::First, Version::Second, Version::Third, Version::Fourth] {
+            use Version::{Fifth, First, Fourth, Second, Third};
+            for version in [First, Second, Third, Fourth, Fifth] {
                 if let Ok(params) = Params::parse(&bytes, version) {
                     prop_assert_eq!(params.to_bytes(), Some(bytes.clone()));
                 }

@@ -3,8 +3,9 @@
 use dd_inspect::failure::Failure;
 
 use super::super::input::out_of_range;
+use super::exceptions::{Exceptions, Where, first};
 use super::index::{HEAD, Index, ROW, Row};
-use super::params::{Area, Content, Params, SymbolTables};
+use super::params::{Area, Content, Params, SymbolTables, Version};
 use super::space::Space;
 use super::symbol::{Values, Wanted};
 use super::symbols::Symbols;
@@ -12,6 +13,10 @@ use super::{Executable, Kind, Read, SYMBOL};
 
 /// Work of a row of the base: it is moved and sorted.
 const WORK_ROW: u64 = 64;
+/// Work of a byte of tables of exceptions and of descriptions that name them.
+const WORK_TABLES: u64 = 8;
+/// Bytes by which what is kept of descriptions grows at least.
+const KEPT_STEP: usize = 64 << 10;
 
 /// The first area of distances from its start.
 fn index(areas: &[Area]) -> Option<&Area> {
@@ -149,5 +154,65 @@ impl Executable {
     /// Names of symbols that stand at `at` of the target's file, as far as symbols told them.
     pub(crate) fn names(&self, at: u64, len: usize) -> Option<&[u8]> {
         self.symbols.as_ref()?.names(at.checked_sub(self.params.symbols.names.0)?, len)
+    }
+}
+
+/// What the fifth version adds.
+impl Executable {
+    /// Bytes of the target's file that stand at `at`: those of frame descriptions are kept, one after the other.
+    pub(crate) fn note(&mut self, at: u64, bytes: &[u8]) {
+        if self.params.version < Version::Fifth {
+            return;
+        }
+        let Some(frames) = first(&self.params.new, Content::Frames) else { return };
+        let end = frames.offset + frames.len;
+        let next = frames.offset + self.told_frames.len() as u64;
+        let from = next.checked_sub(at).and_then(|from| usize::try_from(from).ok());
+        let new = from.and_then(|from| bytes.get(from..)).unwrap_or_default();
+        let new = new.get(..end.saturating_sub(next) as usize).unwrap_or(new);
+        if self.told_frames.capacity() - self.told_frames.len() < new.len() {
+            self.told_frames.reserve_exact(new.len().max(KEPT_STEP));
+        }
+        self.told_frames.extend_from_slice(new);
+    }
+
+    /// Fills `out` with tables of exceptions from `values`; `wanted` are all of the target's. Returns the work beside that of the
+    /// bytes.
+    pub(crate) fn exceptions(
+        &mut self,
+        values: &mut impl Values,
+        out: &mut [u8],
+        wanted: Option<&[u8]>,
+        read: &mut Read<'_>,
+    ) -> Result<u64, Failure> {
+        let mut work = 0;
+        let mut exceptions = match self.exceptions.take() {
+            Some(exceptions) => exceptions,
+            None => Box::new(self.new_exceptions(read, &mut work)?),
+        };
+        let went = Where { covers: &self.covers, map: &self.map };
+        exceptions.fill(values, out, wanted, &went)?;
+        work += exceptions.take_work();
+        self.exceptions = Some(exceptions);
+        Ok(work)
+    }
+
+    fn new_exceptions(&self, read: &mut Read<'_>, work: &mut u64) -> Result<Exceptions, Failure> {
+        let of = |areas: &[Area], content| {
+            let area = first(areas, content).copied();
+            area.ok_or_else(|| out_of_range("an area of tables of exceptions"))
+        };
+        let (areas, new) = (&self.params.areas, &self.params.new);
+        let (from, frames) = (of(areas, Content::Exceptions)?, of(areas, Content::Frames)?);
+        let (to, new_frames) = (of(new, Content::Exceptions)?, of(new, Content::Frames)?);
+        let mut bytes = vec![0; from.len as usize];
+        read(from.offset, &mut bytes)?;
+        let mut descriptions = vec![0; frames.len as usize];
+        read(frames.offset, &mut descriptions)?;
+        *work += WORK_TABLES * (from.len + frames.len + new_frames.len);
+        let base = (&self.base, &from, (&descriptions[..], frames.offset));
+        let target = (&self.target, &to, (&self.told_frames[..], new_frames.offset));
+        let made = Exceptions::new(base, &bytes, target);
+        made.ok_or_else(|| out_of_range("an area of tables of exceptions"))
     }
 }

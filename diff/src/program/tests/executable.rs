@@ -148,6 +148,7 @@ fn sample_of(
         Version::Second => model::X86_64_CODE,
         Version::Third => model::X86_64_TABLES,
         Version::Fourth => model::X86_64_SYMBOLS,
+        Version::Fifth => model::X86_64_EXCEPTIONS,
     };
     let place = writer.begin_model(id, 100, bytes).unwrap().unwrap();
     for (number, Interval { base: from, target: to, len }) in intervals.into_iter().enumerate() {

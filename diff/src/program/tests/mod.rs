@@ -3,6 +3,7 @@
 mod coders;
 mod corrupt;
 mod everything;
+mod exceptions;
 mod executable;
 mod frames;
 mod golden;

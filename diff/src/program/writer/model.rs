@@ -6,14 +6,14 @@ use super::super::columns::ColumnWriter;
 use super::super::hooks::Sources;
 use super::super::ids::{
     Registry,
-    model::{X86_64_CODE, X86_64_SYMBOLS, X86_64_TABLES},
+    model::{BYTES, X86_64},
     stream,
 };
 use super::super::limits::{PARAMS_LEN, UNIT_MODELS, UNIT_OPS};
 use super::super::meter;
-use super::super::model::index_memory;
 use super::super::model::params::{Params, Version};
 use super::super::model::symbol::Values;
+use super::super::model::{exceptions_memory, index_memory};
 use super::super::op::Op;
 use super::unit::OpenUnit;
 use super::{PayloadWriter, wrong};
@@ -65,11 +65,7 @@ impl OpenUnit {
 
     /// Whether new code is turned by the model.
     pub(super) fn turns_code(&self) -> bool {
-        self.in_model
-            && self
-                .models
-                .last()
-                .is_some_and(|(id, _)| matches!(*id, X86_64_CODE | X86_64_TABLES | X86_64_SYMBOLS))
+        self.in_model && self.models.last().is_some_and(|(id, _)| !matches!(*id, BYTES | X86_64))
     }
 
     /// Counts an op in its run, or ends the run.
@@ -117,6 +113,9 @@ impl<S: Sources + Sync> PayloadWriter<S> {
         let version = Version::from_id(id).ok_or_else(|| wrong("there is no such model"))?;
         let parsed = Params::parse(&params, version)?;
         self.unit.run.symbols = parsed.symbols.memory();
+        if version >= Version::Fifth {
+            self.unit.run.symbols += exceptions_memory(&parsed);
+        }
         self.unit.run.index = index_memory(&parsed);
         self.ids.insert((Registry::Model as u64, id));
         self.unit.models.push((id, params));

@@ -315,7 +315,7 @@ impl<S: Sources + Sync> PayloadWriter<S> {
         {
             self.meter.work(len.saturating_mul(model::WORK_BYTE))?;
         }
-        if let Op::Symbols { len } | Op::FrameIndex { len } = op {
+        if let Op::Symbols { len } | Op::FrameIndex { len } | Op::Exceptions { len } = op {
             self.meter.work(len.saturating_mul(model::WORK_SYMBOLS))?;
         }
         if let Op::Open { coded_len, .. } = op {
@@ -466,6 +466,7 @@ fn op_len(op: &Op) -> u64 {
         | Op::Symbols { len }
         | Op::Names { len }
         | Op::FrameIndex { len }
+        | Op::Exceptions { len }
         | Op::Zeros { len } => *len,
         Op::DigestHex { .. }
         | Op::Digest { .. }
