@@ -20,8 +20,9 @@ pub(super) const DEPTH: usize = 3;
 const MIN_LEN: u64 = 48;
 /// Shorter ones have nothing to gain without a partner.
 const MIN_NEW: u64 = 512;
-/// Covers from this length on stay by themselves: they may be without any difference.
-const SMALL: u64 = 4096;
+/// Covers from this length on stay by themselves: they may be without any difference. To check shorter ones byte by byte
+/// costs a reader less than an op of their own costs here.
+const SMALL: u64 = 32 << 10;
 /// Framing that changed its length is searched up to this length.
 const MAX_FRAMING: u64 = 64 << 10;
 
