@@ -2,6 +2,9 @@
 //! of deltas that dd-apply works with.
 
 #[cfg(feature = "encode")]
+#[doc(hidden)]
+pub mod bench;
+#[cfg(feature = "encode")]
 pub mod cli;
 #[cfg(feature = "encode")]
 pub mod encode;

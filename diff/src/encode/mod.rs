@@ -7,7 +7,7 @@
 mod alike;
 mod catalog;
 mod emit;
-mod executable;
+pub(crate) mod executable;
 mod groups;
 mod layer;
 mod made;

@@ -49,5 +49,12 @@ pub(crate) use model::{
 pub use op::{Literal, Op};
 pub use quoted::{Form, Hash, Hasher};
 pub use streams::Range;
+/// Coders, for benches.
+#[cfg(feature = "encode")]
+pub(crate) mod inner {
+    pub(crate) use super::coder::{
+        CorrectionReader, CorrectionWriter, LiteralReader, encode_literals,
+    };
+}
 #[cfg(feature = "encode")]
 pub use writer::{Coders, Owner, PayloadSummary, PayloadWriter, WriterOptions};

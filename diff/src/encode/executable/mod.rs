@@ -187,7 +187,7 @@ fn masked(params: &Params, file: &[u8], tables: &Cuts) -> Vec<u8> {
 }
 
 /// The base with addresses moved as covers say.
-fn rewrite(params: &Params, base: &[u8], covers: &[Cover]) -> Vec<u8> {
+pub(crate) fn rewrite(params: &Params, base: &[u8], covers: &[Cover]) -> Vec<u8> {
     let mut executable = model(params, covers.iter().copied());
     let mut moves: Vec<(usize, usize, u64)> = Vec::new();
     let mut end = 0;
