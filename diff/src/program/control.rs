@@ -3,7 +3,7 @@
 use dd_inspect::failure::Failure;
 
 use super::hooks::{Entry, Source};
-use super::ids::{self, encoding, generator, op};
+use super::ids::{encoding, generator, op};
 use super::input::out_of_range;
 use super::limits::{EXACT_LEN, OPENED_RATIO, PARAMS_LEN};
 use super::op::{Literal, Op};
@@ -236,7 +236,7 @@ mod encode {
                     self.range(*source, *offset, *len, rest);
                 }
                 Op::Literal { kind, len } => {
-                    self.code(op::LIT, kind.stream() - ids::stream::TEXT);
+                    self.code(op::LIT, kind.stream() - crate::program::ids::stream::TEXT);
                     self.len(*len, rest);
                 }
                 Op::Zeros { len } => {

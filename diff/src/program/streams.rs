@@ -10,7 +10,7 @@ use super::hooks::Source;
 use super::ids::{Registry, coder, stream};
 use super::input::{Input, out_of_range};
 use super::limits::{DICTIONARY_LEN, WINDOW_LOG};
-use super::{meter, varint};
+use super::meter;
 
 /// A range of a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,16 +106,16 @@ impl Record {
     pub(crate) fn put(&self, out: &mut Vec<u8>) {
         let coder = self.coder << 1 | u64::from(self.continued);
         for value in [self.kind, coder, self.raw_len, self.coded_len] {
-            varint::put(out, value);
+            super::varint::put(out, value);
         }
         if has_window(self.coder) && !self.continued {
             out.push(self.window_log);
         }
         if has_dictionary(self.coder) && !self.continued {
-            varint::put(out, self.dictionary.len() as u64);
+            super::varint::put(out, self.dictionary.len() as u64);
             for range in &self.dictionary {
                 for value in [range.source.number(), range.offset, range.len] {
-                    varint::put(out, value);
+                    super::varint::put(out, value);
                 }
             }
         }
