@@ -14,7 +14,8 @@ use crate::program::ids::model::{X86_64_EXCEPTIONS, X86_64_SYMBOLS, X86_64_TABLE
 use crate::program::index::ROW;
 use crate::program::limits::BLOCK_LEN;
 use crate::program::{
-    Content, Executable, LEAD, Op, Params, Range, STRETCH, SYMBOL, Source, Version, WORK_PAGE,
+    Content, Executable, LEAD, Literal, Op, Params, Range, STRETCH, SYMBOL, Source, Version,
+    WORK_PAGE,
 };
 
 /// Bytes of a cover that are written as one op: whole stretches.
@@ -282,8 +283,12 @@ impl Emitter<'_> {
             let len = (to - at).min(STRETCH as u64);
             let lead = (at - run.start).min(LEAD as u64);
             let mut bytes = self.target.read(at - lead, lead + len)?;
-            run.executable.begin_literals(&mut bytes, lead as usize, at - run.start);
-            self.writer.new_code(&bytes[lead as usize..])?;
+            let lead = lead as usize;
+            if run.executable.begin_literals(&mut bytes, lead, at - run.start) {
+                self.writer.new_code(&bytes[lead..])?;
+            } else {
+                self.writer.literal(Literal::Raw, &bytes[lead..])?;
+            }
         }
         Ok(())
     }

@@ -1,7 +1,8 @@
 //! New code, in which addresses stand as such: what is the same wherever it stands can so be found again.
 //!
 //! The fields of instructions that say a distance are turned into what they mean and back. How long an
-//! instruction is never depends on its field, so the same fields are found in both forms.
+//! instruction is never depends on its field, so the same fields are found in both forms; but of one that the end cuts
+//! off, bytes that look like an instruction may be turned. A writer checks that what it turned comes back.
 
 use super::instruction::{LONGEST, decode};
 use super::params::{Area, Content};
@@ -141,18 +142,15 @@ mod tests {
             code in prop::collection::vec(prop_oneof![2 => Just(0xe8u8), 1 => Just(0x8du8), 3 => any::<u8>()], 0..300),
             lead in 0usize..=LEAD,
             at in 64u64..1000,
-            areas in prop::collection::vec((0u64..300, 1u64..200), 0..4),
+            start in 0u64..1200,
         ) {
+            // No instruction is cut off.
+            let code = [code, vec![0x90; LONGEST]].concat();
             let lead = lead.min(code.len());
-            let mut end = 0;
-            let mut placed = Vec::new();
-            for (gap, len) in areas {
-                placed.push((end + gap, len));
-                end += gap + len;
-            }
-            let there = turned(Turn::ToAddress, &code, lead, at, &placed);
+            let area = [(start, 2000)];
+            let there = turned(Turn::ToAddress, &code, lead, at, &area);
             prop_assert_eq!(&there[..lead], &code[..lead]);
-            prop_assert_eq!(turned(Turn::ToDistance, &there, lead, at, &placed), code);
+            prop_assert_eq!(turned(Turn::ToDistance, &there, lead, at, &area), code);
         }
     }
 }

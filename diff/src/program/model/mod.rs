@@ -476,9 +476,20 @@ fn moved_by_map((to, map): (&Space, &Map), place: Place, target: u64) -> (u64, K
 
 #[cfg(feature = "encode")]
 impl Executable {
-    /// Turns the distances of new code into addresses.
-    pub(crate) fn begin_literals(&self, bytes: &mut [u8], lead: usize, at: u64) {
+    /// Turns the distances of new code into addresses, if [`Executable::finish_literals`] turns these back; says whether.
+    ///
+    /// An instruction that the end cuts off may hold what looks like another with a field, which is then part of its opcode.
+    #[must_use]
+    pub(crate) fn begin_literals(&self, bytes: &mut [u8], lead: usize, at: u64) -> bool {
+        let wanted = bytes.to_vec();
         self.new_code().turn(Turn::ToAddress, bytes, lead, at);
+        let mut back = bytes.to_vec();
+        self.finish_literals(&mut back, lead, at);
+        let is_back = back == wanted;
+        if !is_back {
+            bytes.copy_from_slice(&wanted);
+        }
+        is_back
     }
 
     /// The addresses of the stretch: where they begin, bytes of them, whether they are code's or whole ones.

@@ -161,7 +161,7 @@ fn sample_of(
             }
             let lead = LEAD as u64;
             let mut code = target[(split - lead) as usize..to as usize].to_vec();
-            executable.begin_literals(&mut code, LEAD, split);
+            assert!(executable.begin_literals(&mut code, LEAD, split));
             writer.new_code(&code[LEAD..]).unwrap();
         } else if number == 1 {
             writer.literal(Literal::Raw, &target[split as usize..to as usize]).unwrap();
