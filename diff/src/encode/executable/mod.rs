@@ -27,8 +27,8 @@ pub(crate) use symbols::Tables;
 const ROUNDS: usize = 2;
 /// Covers at most: all of them go into one unit.
 const COVERS: usize = 120_000;
-/// Bytes of tables of exceptions at most.
-const EXCEPTIONS: u64 = 4 << 20;
+/// Bytes of tables of exceptions at least and at most: of a C++ library, 36 KB of them were cheaper as differences.
+const EXCEPTIONS: std::ops::RangeInclusive<u64> = 64 << 10..=4 << 20;
 /// Bytes that a model must save.
 const WORTH: usize = 256;
 
@@ -101,7 +101,8 @@ pub(crate) fn search(base: &[u8], target: &[u8], effort: &Effort) -> Option<Foun
 fn exceptions(from: &mut Elf, to: &mut Elf) -> Option<Range<u64>> {
     let old = from.exceptions.clone()?;
     let range = to.exceptions.clone()?;
-    if old.end - old.start > EXCEPTIONS || range.end - range.start > EXCEPTIONS {
+    let fits = |table: &Range<u64>| EXCEPTIONS.contains(&(table.end - table.start));
+    if !fits(&old) || !fits(&range) {
         return None;
     }
     let (mut base, mut target) = (from.clone(), to.clone());
