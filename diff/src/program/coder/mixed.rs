@@ -99,20 +99,30 @@ impl ByteReader {
 
     /// Fills `out`.
     pub(crate) fn pull(&mut self, coded: &[u8], out: &mut [u8]) -> Result<(), Failure> {
-        for part in out.chunks_mut(4096) {
-            for byte in part {
-                let mut reader = Reader { reading: &mut self.reading, coded };
-                *byte = self.model.code(&mut reader, 0);
-            }
-            self.reading.check(coded)?;
-        }
-        Ok(())
+        fill(&mut self.reading, coded, out, |reader| self.model.code(reader, 0))
     }
 
     /// Checks that the piece was taken whole.
     pub(crate) fn finish_piece(&self, coded: &[u8]) -> Result<(), Failure> {
         self.reading.finish(coded)
     }
+}
+
+/// Decodes bytes; what is coded is checked to be there now and then.
+#[inline(always)]
+fn fill(
+    reading: &mut Reading,
+    coded: &[u8],
+    out: &mut [u8],
+    mut code: impl FnMut(&mut Reader<'_>) -> u8,
+) -> Result<(), Failure> {
+    for part in out.chunks_mut(4096) {
+        for byte in part {
+            *byte = code(&mut Reader { reading: &mut *reading, coded });
+        }
+        reading.check(coded)?;
+    }
+    Ok(())
 }
 
 /// Reads literals.
@@ -144,14 +154,7 @@ impl LiteralReader {
         if !self.model.has_room(out.len()) {
             return Err(damaged());
         }
-        for part in out.chunks_mut(4096) {
-            for byte in part {
-                let mut reader = Reader { reading: &mut self.reading, coded };
-                *byte = self.model.code(&mut reader, 0);
-            }
-            self.reading.check(coded)?;
-        }
-        Ok(())
+        fill(&mut self.reading, coded, out, |reader| self.model.code(reader, 0))
     }
 
     /// Checks that the piece was taken whole.

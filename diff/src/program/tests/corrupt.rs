@@ -40,6 +40,19 @@ pub(super) fn run(payload: &[u8], bases: &[Vec<u8>]) -> bool {
     done.is_ok()
 }
 
+/// A whole payload runs, no beginning of it does, and each flipped byte is survived.
+pub(super) fn assert_survives_damage(payload: &[u8], bases: &[Vec<u8>]) {
+    assert!(run(payload, bases));
+    for len in (0..payload.len()).step_by(7) {
+        assert!(!run(&payload[..len], bases), "cut at {len}");
+    }
+    for at in 0..payload.len() {
+        let mut damaged = payload.to_vec();
+        damaged[at] ^= 1 << (at % 8);
+        run(&damaged, bases);
+    }
+}
+
 #[test]
 fn a_decoder_may_move_to_another_thread() {
     fn check<T: Send>() {}

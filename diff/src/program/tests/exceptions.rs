@@ -1,10 +1,9 @@
 //! Tables of exceptions: a small executable with some, whole and damaged, and a payload for ever.
 
-use std::path::Path;
-
 use dd_inspect::digest::DiffId;
 
-use super::corrupt::run;
+use super::corrupt::assert_survives_damage;
+use super::golden::{assert_committed, committed};
 use super::toys::*;
 use crate::program::ids::model::{X86_64_EXCEPTIONS, X86_64_SYMBOLS};
 use crate::program::*;
@@ -195,11 +194,6 @@ fn sample(change: impl FnOnce(&mut Params)) -> (Vec<Vec<u8>>, Vec<u8>, Vec<u8>) 
     (vec![layer], finish(writer).0, target)
 }
 
-fn committed() -> Vec<u8> {
-    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/program/testdata").join(PAYLOAD);
-    std::fs::read(place).unwrap()
-}
-
 #[test]
 fn tables_follow_from_code_that_moved() {
     let (bases, payload, layer) = sample(|_| ());
@@ -210,18 +204,13 @@ fn tables_follow_from_code_that_moved() {
 
 #[test]
 fn a_payload_with_tables_is_decoded_for_ever() {
-    let made = decode(&committed(), &[[vec![7; 20], file(false).0].concat()]).unwrap();
+    let made = decode(&committed(PAYLOAD), &[[vec![7; 20], file(false).0].concat()]).unwrap();
     assert_eq!(DiffId::of(&made).hex(), LAYER);
 }
 
 #[test]
 fn this_build_writes_the_same_tables() {
-    let made = sample(|_| ()).1;
-    let place = std::env::temp_dir().join(PAYLOAD);
-    if made != committed() {
-        std::fs::write(&place, made).unwrap();
-        panic!("compare {} with the committed payload", place.display());
-    }
+    assert_committed(&sample(|_| ()).1, PAYLOAD);
 }
 
 #[test]
@@ -265,13 +254,5 @@ fn tables_need_a_model_that_has_them() {
 #[test]
 fn every_cut_and_flipped_byte_is_survived() {
     let (bases, payload, _) = sample(|_| ());
-    assert!(run(&payload, &bases));
-    for len in (0..payload.len()).step_by(7) {
-        assert!(!run(&payload[..len], &bases), "cut at {len}");
-    }
-    for at in 0..payload.len() {
-        let mut damaged = payload.clone();
-        damaged[at] ^= 1 << (at % 8);
-        run(&damaged, &bases);
-    }
+    assert_survives_damage(&payload, &bases);
 }

@@ -1,11 +1,10 @@
 //! The model of executables: a small one of every kind of content, whole and damaged, and a payload for ever.
 
-use std::path::Path;
-
 use dd_inspect::digest::DiffId;
 use dd_inspect::failure::Failure;
 
-use super::corrupt::run;
+use super::corrupt::assert_survives_damage;
+use super::golden::{assert_committed, committed};
 use super::toys::*;
 use crate::program::ids::{coder, model};
 use crate::program::limits::BLOCK_LEN;
@@ -191,11 +190,6 @@ fn read(base: &[u8]) -> impl FnMut(u64, &mut [u8]) -> Result<(), Failure> {
     }
 }
 
-fn committed(name: &str) -> Vec<u8> {
-    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/program/testdata").join(name);
-    std::fs::read(place).unwrap()
-}
-
 #[test]
 fn what_moved_is_predicted() {
     let (bases, payload, layer) = sample(|_| ());
@@ -218,12 +212,7 @@ fn a_payload_with_the_model_is_decoded_for_ever() {
 fn this_build_writes_the_same_model() {
     let versions = [Version::First, Version::Second, Version::Third];
     for (name, version) in BY_CLASS_PAYLOADS.into_iter().zip(versions) {
-        let made = sample_of(version, true, |_| ()).1;
-        let place = std::env::temp_dir().join(name);
-        if made != committed(name) {
-            std::fs::write(&place, made).unwrap();
-            panic!("compare {} with the committed payload", place.display());
-        }
+        assert_committed(&sample_of(version, true, |_| ()).1, name);
     }
 }
 
@@ -297,15 +286,7 @@ fn parameters_that_lie_give_other_bytes_or_an_error() {
 fn every_cut_and_flipped_byte_is_survived() {
     for version in [Version::First, Version::Second, Version::Third] {
         let (bases, payload, _) = sample_of(version, true, |_| ());
-        assert!(run(&payload, &bases));
-        for len in (0..payload.len()).step_by(7) {
-            assert!(!run(&payload[..len], &bases), "cut at {len}");
-        }
-        for at in 0..payload.len() {
-            let mut damaged = payload.clone();
-            damaged[at] ^= 1 << (at % 8);
-            run(&damaged, &bases);
-        }
+        assert_survives_damage(&payload, &bases);
     }
 }
 
