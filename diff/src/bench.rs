@@ -1,8 +1,9 @@
 //! What benches and fuzz targets reach of the inside. No part of the crate's interface: it may change at any time.
 
 use dd_inspect::failure::Failure;
+use dd_inspect::range::ReadAt;
 
-use crate::encode::executable::{self, Found};
+use crate::encode::executable::{self, File, Found};
 use crate::matching::{Cover, Effort};
 use crate::program::inner::{
     CorrectionReader, CorrectionWriter, LiteralReader, encode_literals as encode_mixed,
@@ -15,7 +16,9 @@ pub struct Matched(Found);
 impl Matched {
     /// Matches them; none where these are no executables or it does not pay.
     pub fn search(base: &[u8], target: &[u8], effort: &Effort) -> Option<Self> {
-        executable::search(base, target, effort).map(Self)
+        let (base, target) = (base.to_vec(), target.to_vec());
+        let file = |bytes| File::new(bytes, 0, ReadAt::size(bytes));
+        executable::search(file(&base), file(&target), effort).ok()?.map(Self)
     }
 
     /// What of the target stands in the base.
@@ -25,7 +28,9 @@ impl Matched {
 
     /// The base with its addresses moved to where what they mean went.
     pub fn rewrite(&self, base: &[u8]) -> Vec<u8> {
-        executable::rewrite(&self.0.params, base, &self.0.covers)
+        let base = base.to_vec();
+        let file = File::new(&base, 0, ReadAt::size(&base));
+        executable::rewrite(&self.0.params, file, &self.0.covers).unwrap_or_default()
     }
 }
 

@@ -4,7 +4,7 @@ use std::io;
 
 use rayon::prelude::*;
 
-use super::executable;
+use super::executable::{self, File};
 use super::groups::literal_kind;
 use super::layer::Layer;
 use super::quotes::Quote;
@@ -68,6 +68,9 @@ pub(crate) struct Found {
 /// all threads. Constant, so that the result does not depend on the number of threads.
 const SMALL: u64 = 4 << 20;
 
+/// Of the memory such a part is left for parts of a target, covers and models while executables are searched.
+const ASIDE: u64 = 8;
+
 /// The covers of each search.
 ///
 /// With `models` executables are searched as their model predicts them. Holds at most `memory` bytes for a large search: of content longer than that allows, windows are
@@ -86,7 +89,7 @@ pub(crate) fn search(
 ) -> io::Result<Vec<Found>> {
     let one = |search: &Search| {
         let effort = Effort { memory: effort.memory.min(memory as usize / 8 * 5), ..*effort };
-        let covers = one(target, bases, search, &effort, memory / 8, models);
+        let covers = one(target, bases, search, &effort, memory, models);
         done(search.len);
         covers
     };
@@ -104,14 +107,15 @@ fn one(
     bases: &[Layer],
     search: &Search,
     effort: &Effort,
-    window: u64,
+    memory: u64,
     models: bool,
 ) -> io::Result<Found> {
+    let window = memory / 8;
     let Some(base) = bases.get(search.layer as usize) else { return Ok(Found::default()) };
     let whole = search.len <= window && search.base_len <= window.saturating_mul(3);
     if models
-        && search.len.saturating_add(search.base_len) <= window
-        && let Some(found) = executables(target, base, search, effort)?
+        && search.len.max(search.base_len) <= memory / 2
+        && let Some(found) = executables(target, base, search, effort, memory)?
     {
         return Ok(found);
     }
@@ -138,12 +142,13 @@ fn one(
     Ok(Found { covers, ..Found::default() })
 }
 
-/// What is found where both sides are executables and their model pays.
+/// What is found where both sides, each of at most half of `memory`, are executables and their model pays.
 fn executables(
     target: &Layer,
     base: &Layer,
     search: &Search,
     effort: &Effort,
+    memory: u64,
 ) -> io::Result<Option<Found>> {
     let starts = |layer: &Layer, at, len: u64| {
         Ok::<_, io::Error>(executable::is_elf(&layer.read(at, len.min(64))?))
@@ -151,9 +156,12 @@ fn executables(
     if !starts(base, search.base, search.base_len)? || !starts(target, search.target, search.len)? {
         return Ok(None);
     }
-    let (base, target) =
-        (base.read(search.base, search.base_len)?, target.read(search.target, search.len)?);
-    let found = executable::search(&base, &target, effort);
+    // The base is held, its index, and besides parts of the target.
+    let memory = memory - memory / ASIDE - search.base_len;
+    let effort = Effort { memory: memory as usize, ..*effort };
+    let base = File::new(&*base.bytes, search.base, search.base_len);
+    let target = File::new(&*target.bytes, search.target, search.len);
+    let found = executable::search(base, target, &effort)?;
     Ok(found.map(|found| Found {
         covers: found.covers.iter().map(|cover| search.cover((0, 0), cover)).collect(),
         model: Some(Params { offset: search.base, ..found.params }),
@@ -179,6 +187,7 @@ fn base_window(search: &Search, at: u64, step: u64, last: Option<&Cover>) -> (u6
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::encode::executable::tests::program;
     use dd_inspect::digest::DiffId;
     use std::sync::Arc;
 
@@ -228,6 +237,22 @@ mod tests {
             let (from, to) = (cover.base as usize, cover.target as usize);
             assert_eq!(base[from..from + 10], target[to..to + 10]);
         }
+    }
+
+    #[test]
+    fn executables_longer_than_a_window_are_searched_with_a_model() {
+        let gone = |number: usize| number % 97 == 5 && number % 2 == 1;
+        let (base, target) = (program(4000, gone), program(4000, |_| false));
+        let (len, base_len) = (target.len() as u64, base.len() as u64);
+        let (target, bases) = (layer(target), [layer(base)]);
+        let search = Search { target: 0, len, layer: 0, base: 0, base_len };
+        let found = |memory| {
+            super::search(&target, &bases, &[search], &EFFORT, memory, true, |_| ()).unwrap().pop()
+        };
+        assert!(found(3 * len).unwrap().model.is_some());
+        // With less memory as other files.
+        let found = found(len).unwrap();
+        assert!(found.model.is_none() && !found.covers.is_empty());
     }
 
     #[test]

@@ -31,8 +31,9 @@ const PASSED: usize = 4;
 /// Parts of a base whose strings are hashed side by side.
 const PARTS: usize = 8;
 
-/// The shards are filled in two to the power of this many passes over the base, to save memory.
+/// The shards are filled in two to the power of this many passes over the base, to save memory; the second where that is short.
 const PASS_BITS: u32 = 1;
+const MANY_PASS_BITS: u32 = 2;
 
 /// Positions of a base by the hash of the bytes that stand there.
 #[derive(Debug)]
@@ -92,7 +93,8 @@ impl<'a> Index<'a> {
         let shard_bits = bits.saturating_sub(BUCKET_BITS);
         let tag_bits = (places as u32 | 1).leading_zeros().min(MOST_TAG_BITS);
         let shape = Shape { shard_bits, bits: bits - shard_bits, tag_bits };
-        let in_pass = (1 << shard_bits >> PASS_BITS).max(1);
+        let pass_bits = if spacing.step == 1 { PASS_BITS } else { MANY_PASS_BITS };
+        let in_pass = (1 << shard_bits >> pass_bits).max(1);
         let mut shards = Vec::with_capacity(1 << shard_bits);
         while shards.len() < 1 << shard_bits {
             let wanted = shards.len()..shards.len() + in_pass;
@@ -278,7 +280,9 @@ impl Spacing {
         wanted: &Range<usize>,
         shape: Shape,
     ) -> Vec<Vec<Member>> {
+        // A little more than on average, so that few lists grow, which takes twice the memory.
         let expected = places.len() >> shape.shard_bits;
+        let expected = expected + expected / 16 + 8;
         let mut members: Vec<Vec<Member>> =
             wanted.clone().map(|_| Vec::with_capacity(expected)).collect();
         for place in places {

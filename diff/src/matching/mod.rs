@@ -7,11 +7,16 @@ mod index;
 mod prune;
 mod scan;
 
+use std::borrow::Cow;
+use std::convert::Infallible;
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use index::Index;
 pub(crate) use index::common_prefix;
 pub use prune::Costs;
+pub(crate) use prune::Scored;
 
 /// A range of the target that resembles a range of the base.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,21 +60,64 @@ pub struct Effort {
 /// Constant, so that the result does not depend on the number of threads.
 const PART: usize = 4 << 20;
 
+/// A target that is searched in parts, so that it need not be held as a whole.
+pub(crate) trait Target: Sync {
+    /// What reading a part fails with.
+    type Error: Send;
+
+    /// Bytes of it.
+    fn len(&self) -> usize;
+
+    /// The bytes of a range, which lies inside.
+    fn part(&self, range: Range<usize>) -> Result<Cow<'_, [u8]>, Self::Error>;
+}
+
+impl Target for [u8] {
+    type Error = Infallible;
+
+    fn len(&self) -> usize {
+        <[u8]>::len(self)
+    }
+
+    fn part(&self, range: Range<usize>) -> Result<Cow<'_, [u8]>, Infallible> {
+        Ok(Cow::Borrowed(&self[range]))
+    }
+}
+
 /// The covers of a target, ascending and without overlap in the target.
 ///
-/// Takes time linear in the sizes of both, `effort.memory` and 24 bytes a cover of memory.
+/// Takes time linear in the sizes of both, `effort.memory` and 32 bytes a cover of memory.
 pub fn covers(base: &[u8], target: &[u8], effort: &Effort, costs: &Costs) -> Vec<Cover> {
-    if base.len() < effort.key || target.len() < effort.key {
-        return Vec::new();
+    let Ok(found) = scored(base, target, effort, costs);
+    found.into_iter().map(|scored| scored.cover).collect()
+}
+
+/// The same of a target that is read in parts, each by one thread, with the bytes that differ in each cover.
+///
+/// # Errors
+/// What reading the target fails with.
+pub(crate) fn scored<T: Target + ?Sized>(
+    base: &[u8],
+    target: &T,
+    effort: &Effort,
+    costs: &Costs,
+) -> Result<Vec<Scored>, T::Error> {
+    let len = target.len();
+    if base.len() < effort.key || len < effort.key {
+        return Ok(Vec::new());
     }
     let index = Index::new(base, effort.key, effort.memory);
-    let parts: Vec<(usize, usize)> = (0..target.len())
-        .step_by(PART)
-        .map(|from| (from, (from + PART).min(target.len())))
-        .collect();
-    let found: Vec<Vec<Cover>> =
-        parts.par_iter().map(|&part| scan::scan(&index, base, target, part, effort)).collect();
-    prune::prune(base, target, found.concat(), costs)
+    let search = |from: usize| {
+        let part = target.part(from..len.min(from + PART))?;
+        let found = scan::scan(&index, base, &part, from, effort);
+        let mut kept = prune::prune(base, &part, found, costs);
+        kept.iter_mut().for_each(|scored| scored.cover.target += from);
+        Ok(kept)
+    };
+    let parts: Result<Vec<Vec<Scored>>, T::Error> =
+        (0..len).into_par_iter().step_by(PART).map(search).collect();
+    drop(index);
+    prune::join_parts(base, target, parts?, costs)
 }
 
 #[cfg(test)]

@@ -15,17 +15,16 @@ struct Anchor {
     len: usize,
 }
 
-/// Covers of the part `from..to` of a target, ascending and without overlap.
+/// Covers of a part of a target, which begins at `from` of it; ascending and without overlap, by their places in the part.
 pub(crate) fn scan(
     index: &Index<'_>,
     base: &[u8],
     target: &[u8],
-    (from, to): (usize, usize),
+    from: usize,
     effort: &Effort,
 ) -> Vec<Cover> {
-    let target = &target[..to];
     let anchors = find_anchors(index, base, target, from, effort);
-    extend(base, target, from, &anchors)
+    extend(base, target, &anchors)
 }
 
 /// Bytes that a new alignment must explain beyond the old one.
@@ -51,8 +50,7 @@ fn find_anchors(
 ) -> Vec<Anchor> {
     let mut anchors: Vec<Anchor> = Vec::new();
     let mut lookup = Lookup::new(index, target);
-    let mut at = from;
-    let mut followed_to = from;
+    let (mut at, mut followed_to) = (0, 0);
     // Where the base stands if the last alignment goes on; the files' starts are aligned at first.
     let base_at = |anchor: Option<&Anchor>, at: usize| match anchor {
         Some(anchor) => Some(anchor.base + (at - anchor.target)),
@@ -61,7 +59,7 @@ fn find_anchors(
     };
     while at + index.key() <= target.len() {
         let aligned = base_at(anchors.last(), at).filter(|&aligned| aligned < base.len());
-        let hint = aligned.unwrap_or(at);
+        let hint = aligned.unwrap_or(from + at);
         let followed = aligned.map_or(0, |aligned| common_prefix(&base[aligned..], &target[at..]));
         if followed >= index.key() {
             if anchors.is_empty() || at - followed_to > GAP {
@@ -115,10 +113,10 @@ fn differing_bytes(word: u64) -> u32 {
 const REACH: usize = 16 << 10;
 
 /// Extends each anchor to both sides; where two meet, the border lies where most bytes agree.
-fn extend(base: &[u8], target: &[u8], from: usize, anchors: &[Anchor]) -> Vec<Cover> {
+fn extend(base: &[u8], target: &[u8], anchors: &[Anchor]) -> Vec<Cover> {
     let mut covers: Vec<Cover> = Vec::with_capacity(anchors.len());
     for (number, anchor) in anchors.iter().enumerate() {
-        let before = covers.last().map_or(from, |cover| cover.target_end());
+        let before = covers.last().map_or(0, Cover::target_end);
         let after = anchors.get(number + 1).map_or(target.len(), |next| next.target);
         let back = extend_back(base, target, anchor, before);
         let mut start = anchor.target - back;

@@ -17,6 +17,27 @@ impl Cuts {
         file
     }
 
+    /// Bytes of a file of so many without the ranges.
+    pub(super) fn len_without(&self, len: usize) -> usize {
+        len - self.0.iter().map(Range::len).sum::<usize>()
+    }
+
+    /// The ranges of the whole file that a range of the shorter one stands for.
+    pub(super) fn pieces(&self, range: &Range<usize>) -> Vec<Range<usize>> {
+        let mut pieces = Vec::new();
+        let mut from = range.start;
+        for place in self.places().filter(|place| range.start < *place && *place < range.end) {
+            if place > from {
+                pieces.push(self.place(from)..self.place(place - 1) + 1);
+                from = place;
+            }
+        }
+        if range.end > from {
+            pieces.push(self.place(from)..self.place(range.end - 1) + 1);
+        }
+        pieces
+    }
+
     /// Where the ranges were in the shorter file.
     fn places(&self) -> impl Iterator<Item = usize> {
         let mut gone = 0;
@@ -94,6 +115,22 @@ mod tests {
         assert_eq!(outside(&covers, &(10..40)), wanted);
         let wanted = [cover(0, 5, 30), cover(160, 50, 10)];
         assert_eq!(outside(&covers, &(30..160)), wanted);
+    }
+
+    #[test]
+    fn a_range_of_the_shorter_file_is_pieces_of_the_whole() {
+        let file: Vec<usize> = (0..200).collect();
+        let several = Cuts(vec![0..10, 10..20, 50..60]);
+        for cuts in [Cuts::default(), one(100..110), several, one(190..200)] {
+            let gone = |at: &usize| cuts.0.iter().any(|cut| cut.contains(at));
+            let short: Vec<usize> = file.iter().copied().filter(|at| !gone(at)).collect();
+            assert_eq!(cuts.len_without(200), short.len());
+            for (from, to) in [(0, short.len()), (0, 0), (3, 70), (90, 140), (40, 41), (99, 101)] {
+                let pieces = cuts.pieces(&(from..to));
+                let joined: Vec<usize> = pieces.into_iter().flatten().collect();
+                assert_eq!(joined, short[from..to], "{cuts:?} {from} {to}");
+            }
+        }
     }
 
     #[test]

@@ -8,7 +8,8 @@ use anyhow::Context;
 use super::super::emit::{Cost, Emitter};
 use super::super::similar::{Cover, Found};
 use super::dictionary::{self, Part, parts};
-use super::{Tables, model, reader};
+use super::thin::{self, PART};
+use super::{File, Tables, model};
 use crate::matching;
 use crate::program::ids::model::{X86_64_EXCEPTIONS, X86_64_SYMBOLS, X86_64_TABLES};
 use crate::program::index::ROW;
@@ -18,13 +19,12 @@ use crate::program::{
     WORK_PAGE,
 };
 
-/// Bytes of a cover that are written as one op: whole stretches.
-const PART: u64 = 4 << 20;
-
 /// Bytes of tables of exceptions that are one op.
 const EXCEPTIONS_OP: usize = 1 << 19;
 /// Symbols that are one op.
 const SYMBOLS_OP: usize = 1 << 16;
+/// Ops of tables at most, beside those of names.
+const OPS_OF_TABLES: u64 = 64;
 /// Bytes between two differences that belong to the same literal.
 const BETWEEN: usize = 6;
 
@@ -43,7 +43,7 @@ fn differing(a: &[u8], b: &[u8]) -> Vec<(usize, usize)> {
 
 /// A base's file, and how much its model has worked.
 struct Base<'a> {
-    bytes: &'a [u8],
+    file: File<'a>,
     pages: u64,
 }
 
@@ -96,10 +96,9 @@ impl Emitter<'_> {
         let covers = &found.covers;
         let bytes = params.to_bytes().context("parameters of an executable")?;
         let literals = len - covers.iter().map(|cover| cover.len).sum::<u64>();
-        let ops = covers.iter().map(|cover| cover.len / PART + 2).sum::<u64>()
-            + literals / STRETCH as u64
+        let ops = thin::ops(offset, len, covers.iter().map(|cover| (cover.target, cover.len)))
             + found.tables.as_ref().map_or(0, Tables::ops)
-            + 2;
+            + OPS_OF_TABLES;
         let id = match params.version {
             Version::Fifth => X86_64_EXCEPTIONS,
             Version::Fourth => X86_64_SYMBOLS,
@@ -109,7 +108,7 @@ impl Emitter<'_> {
             return self.covered((offset, len), layer, covers, &[]);
         };
         let base = self.sources.bases.get(layer as usize).context("no such base layer")?;
-        let bytes = base.read(params.offset, params.len)?;
+        let file = File::new(&*base.bytes, params.offset, params.len);
         let here = |cover: &Cover| Cover {
             target: cover.target - offset,
             base: cover.base - params.offset,
@@ -146,7 +145,7 @@ impl Emitter<'_> {
             place: number,
             params: &params,
             executable: model(&params, here.clone().map(local)),
-            base: Base { bytes: &bytes, pages: 0 },
+            base: Base { file, pages: 0 },
             start: offset,
             dictionaries: parts(len, params.len, votes.into_iter()).into_iter().peekable(),
             has_dictionary: false,
@@ -196,7 +195,7 @@ impl Emitter<'_> {
             let row = u64::from_le_bytes(*row);
             Some((row as u32, (row >> 32) as u32))
         };
-        let mut read = reader(run.base.bytes);
+        let mut read = run.base.file.reader();
         let (executable, mut work) = (&mut run.executable, 0);
         self.writer.rows(Op::FrameIndex { len: file.len() as u64 }, |values| {
             work = executable.index(values, &mut made, row, &mut read)?;
@@ -217,7 +216,7 @@ impl Emitter<'_> {
         let file = self.target.read(run.start + tables.start, tables.end - tables.start)?;
         for part in file.chunks(EXCEPTIONS_OP) {
             let mut made = vec![0; part.len()];
-            let mut read = reader(run.base.bytes);
+            let mut read = run.base.file.reader();
             let (executable, mut work) = (&mut run.executable, 0);
             self.writer.rows(Op::Exceptions { len: part.len() as u64 }, |values| {
                 work = executable.exceptions(values, &mut made, Some(&file), &mut read)?;
@@ -231,28 +230,32 @@ impl Emitter<'_> {
 
     /// Writes tables of symbols.
     fn tables(&mut self, run: &mut Run<'_>, tables: &Tables) -> anyhow::Result<()> {
-        let file = self.target.read(run.start, run.params.target_len)?;
+        let read = |range: &std::ops::Range<usize>| {
+            self.target.read(run.start + range.start as u64, range.len() as u64)
+        };
+        let (symbols, names) = (read(&tables.symbols)?, read(&tables.names)?);
         let step = SYMBOLS_OP * SYMBOL as usize;
         for at in tables.symbols.clone().step_by(step) {
             let end = tables.symbols.end.min(at + step);
             let first = (at - tables.symbols.start) / SYMBOL as usize;
             let mut records = vec![0; end - at];
-            let wanted = |number: usize| tables.wanted(&file, first + number);
-            let mut read = reader(run.base.bytes);
+            let wanted = |number: usize| tables.wanted((&symbols, &names), first + number);
+            let mut read = run.base.file.reader();
             let (executable, mut work) = (&mut run.executable, 0);
             self.writer.rows(Op::Symbols { len: records.len() as u64 }, |values| {
                 work = executable.symbols(values, &mut records, wanted, &mut read)?;
                 Ok(())
             })?;
             run.work += work;
-            anyhow::ensure!(records == file[at..end], "symbols came out otherwise");
+            let wanted = &symbols[at - tables.symbols.start..end - tables.symbols.start];
+            anyhow::ensure!(records == wanted, "symbols came out otherwise");
         }
         let (start, end) = (tables.names.start, tables.names.end);
         self.new_code(run, run.start + tables.symbols.end as u64, run.start + start as u64)?;
         let told = run.executable.names(start as u64, end - start).context("names of symbols")?;
         let told = told.to_vec();
         let mut at = start;
-        for (from, to) in differing(&told, &file[start..end]) {
+        for (from, to) in differing(&told, &names) {
             self.writer.names((start + from - at) as u64)?;
             let base = run.start + start as u64;
             self.new_code(run, base + from as u64, base + to as u64)?;
@@ -269,9 +272,9 @@ impl Emitter<'_> {
         {
             run.has_dictionary = true;
             let mut moved = Vec::new();
-            let mut read = reader(run.base.bytes);
+            let mut read = run.base.file.reader();
             for &(at, len) in &part.ranges {
-                let mut bytes = run.base.bytes[at as usize..][..len as usize].to_vec();
+                let mut bytes = run.base.file.read(at..at + len)?;
                 run.executable.dictionary(at, &mut bytes, &mut read)?;
                 moved.append(&mut bytes);
             }
@@ -321,10 +324,10 @@ impl Emitter<'_> {
         (from, to): (u64, u64),
         wanted: &[u8],
     ) -> anyhow::Result<u64> {
-        let bytes = &base.bytes[from as usize..][..wanted.len()];
+        let bytes = &base.file.read(from..from + wanted.len() as u64)?[..];
         let mut predicted = bytes.to_vec();
         let mut classes = vec![0; wanted.len()];
-        let mut read = reader(base.bytes);
+        let mut read = base.file.reader();
         let mut read = |offset: u64, buf: &mut [u8]| {
             base.pages += 1;
             read(offset, buf)

@@ -1,9 +1,11 @@
 //! Symbols of a target with those of the base that they resemble: by name, by address, or in the order of the table.
 
 use std::collections::{HashMap, HashSet};
+use std::io;
 use std::ops::Range;
 
 use super::elf::Elf;
+use super::file::File;
 use crate::matching::Cover;
 use crate::program::names::{self, Text};
 use crate::program::{
@@ -49,10 +51,12 @@ impl Tables {
         self.alike.iter().map(|&(target, base, len)| Cover { target, base, len })
     }
 
-    /// What a writer wants of a symbol.
-    pub(super) fn wanted<'a>(&self, file: &'a [u8], number: usize) -> Option<Wanted<'a>> {
-        let symbols = file.get(self.symbols.clone())?;
-        let names = file.get(self.names.clone())?;
+    /// What a writer wants of a symbol; `symbols` and `names` are the tables.
+    pub(super) fn wanted<'a>(
+        &self,
+        (symbols, names): (&[u8], &'a [u8]),
+        number: usize,
+    ) -> Option<Wanted<'a>> {
         let symbol = Symbol::parse(symbols.get(number * SYMBOL as usize..)?.first_chunk()?);
         let name = name_of(names, &symbol);
         Some(Wanted { symbol, name, like: *self.like.get(number)? })
@@ -108,22 +112,29 @@ pub(super) fn in_order(file: &[u8], elf: &Elf) -> bool {
 }
 
 /// Finds what the symbols of `target` resemble; `covers` say where of the base the target stands.
+///
+/// # Errors
+/// What reading the files fails with.
 pub(super) fn pair(
-    (base, from): (&[u8], &Elf),
-    (target, to): (&[u8], &Elf),
+    (base, from): (File<'_>, &Elf),
+    (target, to): (File<'_>, &Elf),
     covers: &[Cover],
-) -> Option<Tables> {
+) -> io::Result<Option<Tables>> {
     let place = |elf: &Elf| {
         let (area, names) = elf.symbols.clone()?;
         let end = (area.offset + area.len) as usize;
         Some((area.offset as usize..end, names.start as usize..names.end as usize))
     };
-    let (olds, old_names) = place(from)?;
-    let (symbols, names) = place(to)?;
+    let (Some((olds, old_names)), Some((symbols, names))) = (place(from), place(to)) else {
+        return Ok(None);
+    };
     let mut keys = HashMap::new();
     let (first_symbol, first_name) = (olds.start, old_names.start);
-    let olds = table(&base[olds], &base[old_names], &mut keys);
-    let news = table(&target[symbols.clone()], &target[names.clone()], &mut keys);
+    let read =
+        |file: File<'_>, range: &Range<usize>| file.read(range.start as u64..range.end as u64);
+    let olds = table(&read(base, &olds)?, &read(base, &old_names)?, &mut keys);
+    let news = table(&read(target, &symbols)?, &read(target, &names)?, &mut keys);
+    drop(keys);
     let origin = Origin::new(&from.segments, &to.segments, covers);
     let mut search = Search::new(&olds, &news, &origin);
     let like: Vec<Option<(u32, bool)>> =
@@ -142,7 +153,7 @@ pub(super) fn pair(
             end = at + new.len + 1;
         }
     }
-    Some(Tables { symbols, names, like, alike })
+    Ok(Some(Tables { symbols, names, like, alike }))
 }
 
 /// A symbol with numbers for its name and for what is the same in names that are alike.

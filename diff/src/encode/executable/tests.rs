@@ -56,6 +56,50 @@ fn a_real_program_comes_back_and_the_model_pays() {
     assert!(with * 3 < without * 2, "{with} with the model, {without} without");
 }
 
+/// Where code begins in the file of [`program`].
+const CODE: usize = 4096;
+/// Bytes of one of its functions.
+pub(super) const FUNCTION: usize = 42;
+
+/// An executable of functions that call those with even numbers; those of `count` that are `gone` are left out, which have
+/// odd numbers.
+pub(crate) fn program(count: usize, gone: impl Fn(usize) -> bool) -> Vec<u8> {
+    let mut places = vec![0; count];
+    let mut end = CODE;
+    for number in (0..count).filter(|&number| !gone(number)) {
+        places[number] = end;
+        end += FUNCTION;
+    }
+    let mut file = vec![0; CODE];
+    let mut put = |at: usize, bytes: &[u8]| file[at..at + bytes.len()].copy_from_slice(bytes);
+    put(0, b"\x7fELF\x02\x01\x01");
+    put(16, &[3, 0, 62, 0, 1]);
+    put(32, &64_u64.to_le_bytes());
+    put(52, &[64, 0, 56, 0, 1, 0]);
+    put(64, &[1, 0, 0, 0, 5]);
+    for at in [64 + 8, 64 + 16, 64 + 24] {
+        put(at, &(CODE as u64).to_le_bytes());
+    }
+    for at in [64 + 32, 64 + 40] {
+        put(at, &((end - CODE) as u64).to_le_bytes());
+    }
+    for number in (0..count).filter(|&number| !gone(number)) {
+        let start = file.len();
+        for call in 0..5 {
+            let callee = places[(number * 7919 + call * 104_729) % count / 2 * 2];
+            file.push(0xe8);
+            file.extend((callee as i32 - (file.len() + 4) as i32).to_le_bytes());
+        }
+        for value in 0..3_usize {
+            file.push(0xb8);
+            file.extend(((number * 3 + value).wrapping_mul(0x9e37_79b1) as u32).to_le_bytes());
+        }
+        file.extend([0x5d, 0xc3]);
+        assert_eq!(file.len(), start + FUNCTION);
+    }
+    file
+}
+
 /// A small file with headers: one segment, code and names of sections.
 fn small() -> Vec<u8> {
     let mut file = vec![0; 2000];
