@@ -1,5 +1,6 @@
 //! Chains: a fresh stream and those that continue it, coded together, several chains at once.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -24,7 +25,7 @@ const CHAIN_LEN_DICTIONARY: usize = 8 << 20;
 const PIECE_LEN: usize = 3 << 20;
 /// Windows of sparse streams, where more does not pay.
 const SMALL_WINDOW_LOG: u8 = 20;
-/// Closed chains are coded when they reach this length together.
+/// Closed chains are coded when they reach this length together, with dictionaries that were turned.
 const BATCH_LEN: usize = 48 << 20;
 
 /// Literals begin here, in place of what a source has at an offset.
@@ -105,6 +106,11 @@ pub(super) struct Dictionary {
 }
 
 impl Dictionary {
+    /// Bytes that wait with what it helps to code.
+    fn held(&self) -> usize {
+        self.moved.as_ref().map_or(0, |moved| moved.len())
+    }
+
     /// The most work of turning its bytes.
     fn work(&self) -> u64 {
         let work = |range: &Range| {
@@ -169,7 +175,7 @@ impl Chains {
     /// Ends the chain of a kind.
     pub(super) fn close(&mut self, kind: u64) {
         if let Some((number, chain)) = self.open.remove(&kind) {
-            self.closed_len += chain.len;
+            self.closed_len += chain.len + chain.dictionary.held();
             self.closed.push((number, chain));
         }
     }
@@ -338,8 +344,8 @@ fn mix_literals(
     // The window is all that may come.
     let window_log = raw_lens.iter().sum::<u64>().next_power_of_two().ilog2().max(10) as u8;
     let bytes = match &dictionary.moved {
-        Some(moved) => moved.to_vec(),
-        None => read(&dictionary.ranges)?,
+        Some(moved) => Cow::Borrowed(&moved[..]),
+        None => Cow::Owned(read(&dictionary.ranges)?),
     };
     let places = Places::new(&dictionary.ranges);
     let place = |mark: &Mark| (mark.at, places.find(mark.source, mark.offset));
@@ -367,8 +373,8 @@ fn code_literals(
 ) -> Result<Coded, Failure> {
     let window_log = window_log(raw_lens.iter().sum(), how.max_window_log);
     let bytes = match &moved {
-        Some(moved) => moved.to_vec(),
-        None => read(&ranges)?,
+        Some(moved) => Cow::Borrowed(&moved[..]),
+        None => Cow::Owned(read(&ranges)?),
     };
     let effort = match how.coders {
         _ if !how.lzma => None,
