@@ -24,7 +24,7 @@ const fn last_id(registry: Registry) -> u64 {
     match registry {
         Registry::Op => 7,
         Registry::Model => 5,
-        Registry::Generator => 2,
+        Registry::Generator => 3,
         Registry::Coder => 9,
         Registry::Stream => 10,
         Registry::Encoding => 3,

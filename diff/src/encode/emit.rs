@@ -22,6 +22,7 @@ use crate::program::{
 };
 
 use super::catalog::{Catalog, Place};
+use crate::zips::encoder::ZipEncoder;
 
 /// Bytes of content that are handled at a time.
 const CHUNK: u64 = 1 << 20;
@@ -93,6 +94,7 @@ pub(crate) struct Emitter<'a> {
     catalog: &'a Catalog<'a>,
     pub(super) sources: Placed<'a>,
     headers: HeaderEncoder,
+    pub(super) zips: ZipEncoder,
     /// Headers go as bytes.
     headers_are_bytes: bool,
     /// The group that pieces belong to now.
@@ -112,11 +114,18 @@ impl<'a> Emitter<'a> {
         real: usize,
         catalog: &'a Catalog<'a>,
     ) -> Self {
-        let sources = Placed { bases, real, used: Vec::new(), repeats: None };
-        let (headers, kept) = (HeaderEncoder::default(), Vec::new());
-        let (group, entries) = (None, None);
-        let headers_are_bytes = false;
-        Self { writer, target, catalog, sources, headers, headers_are_bytes, group, kept, entries }
+        Self {
+            writer,
+            target,
+            catalog,
+            sources: Placed { bases, real, used: Vec::new(), repeats: None },
+            headers: HeaderEncoder::default(),
+            zips: ZipEncoder::default(),
+            headers_are_bytes: false,
+            group: None,
+            kept: Vec::new(),
+            entries: None,
+        }
     }
 
     /// Tar headers are compared as bytes, not by their fields.
@@ -203,6 +212,7 @@ impl<'a> Emitter<'a> {
             Piece::Frame { offset, len, layer, covers } => {
                 return self.covered((*offset, *len), *layer, covers, &[]);
             }
+            Piece::Framing(framing) => self.framing(framing)?,
             Piece::Other { offset, len, near } => {
                 let layer = near.map_or(0, |near| near.layer);
                 return self.found((*offset, *len), layer, found);
@@ -243,7 +253,7 @@ impl<'a> Emitter<'a> {
         Ok(())
     }
 
-    fn source(&mut self, layer: u32) -> anyhow::Result<Source> {
+    pub(super) fn source(&mut self, layer: u32) -> anyhow::Result<Source> {
         if let Some((_, kept)) = self.sources.repeats.filter(|(place, _)| *place == layer) {
             return Ok(kept);
         }

@@ -66,7 +66,10 @@ impl Log {
                 self.owners.get(&file).copied()
             }
             // Parts of the last entry, which was opened.
-            Piece::Content { .. } | Piece::Frame { .. } | Piece::Enter { .. } => {
+            Piece::Content { .. }
+            | Piece::Frame { .. }
+            | Piece::Framing(_)
+            | Piece::Enter { .. } => {
                 self.made.last().and_then(|last| Owner::try_from(last.file).ok())
             }
             Piece::Hash(_) | Piece::Leave | Piece::Following { .. } => self.owner,
@@ -90,7 +93,7 @@ impl Log {
                     None => drop(self.before.insert(file, means)),
                 }
             }
-            Piece::Content { .. } | Piece::Frame { .. } => {
+            Piece::Content { .. } | Piece::Frame { .. } | Piece::Framing(_) => {
                 let has_like =
                     covered || matches!(piece, Piece::Content { from: From::Twin(_), .. });
                 if let Some(last) = last {

@@ -8,6 +8,7 @@ mod alike;
 mod catalog;
 mod emit;
 pub(crate) mod executable;
+mod framing;
 mod groups;
 mod layer;
 mod made;

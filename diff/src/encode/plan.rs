@@ -4,7 +4,7 @@ use std::io;
 
 use super::catalog::{Catalog, Place, basename};
 use super::layer::{File, Layer};
-use super::opened::{Coder, Opened};
+use super::opened::{Coder, Framing, Opened};
 use super::repeats::Repeats;
 use super::similar::Cover;
 use crate::program::Hash;
@@ -24,6 +24,8 @@ pub(crate) enum Piece {
     Other { offset: u64, len: u64, near: Option<Range> },
     /// Bytes around the members of an opened file; covers say where in a base layer the like stands.
     Frame { offset: u64, len: u64, layer: u32, covers: Vec<Cover> },
+    /// Framing of an archive that is computed.
+    Framing(Framing),
     /// What follows is compressed, to so many bytes.
     Enter { coder: Coder, encoded_len: u64 },
     /// What follows is hashed, until Leave.

@@ -44,7 +44,7 @@ impl Generator for EntryGenerator {
         let difference = varint::unzigzag(columns.varint(column::SHAPE)?);
         let content_len = model.group.content_len().wrapping_add_signed(difference);
         self.next = model.next().map(|next| (source, next));
-        Ok(Some(Entry { content_len, base: Some((source, model.content())), mtime: 0 }))
+        Ok(Some(Entry { content_len, base: Some((source, model.content())), mtime: Some(0) }))
     }
 }
 
@@ -85,7 +85,7 @@ mod encode {
             let difference = len.wrapping_sub(model.group.content_len()) as i64;
             columns.put_varint(column::SHAPE, varint::zigzag(difference));
             self.state.next = model.next().map(|next| (source, next));
-            Some(Entry { content_len: len, base: Some((source, content)), mtime: 0 })
+            Some(Entry { content_len: len, base: Some((source, content)), mtime: Some(0) })
         }
 
         /// Which of the next headers stands there, from 1.

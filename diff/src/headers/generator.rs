@@ -100,7 +100,7 @@ impl HeaderGenerator {
             Some(group) => Ok(self.advance(group, None)),
             None => {
                 self.content_len = 0;
-                Ok(Entry { content_len: 0, base: None, mtime: 0 })
+                Ok(Entry { content_len: 0, base: None, mtime: Some(0) })
             }
         }
     }
@@ -114,7 +114,7 @@ impl HeaderGenerator {
         });
         self.last = group;
         let mtime = block::wide_number(FIELDS[MTIME].of(&self.last.main.block)).unwrap_or(0);
-        Entry { content_len: self.content_len, base, mtime }
+        Entry { content_len: self.content_len, base, mtime: Some(mtime) }
     }
 
     /// The header of the base that is referred to, if any.

@@ -415,7 +415,7 @@ mod tests {
 
     #[test]
     fn an_expected_copy_is_all_zeros() {
-        let entry = Entry { content_len: 700, base: Some((Source::Base(1), 4096)), mtime: 0 };
+        let entry = Entry { content_len: 700, base: Some((Source::Base(1), 4096)), mtime: Some(0) };
         let op = Op::Copy { source: Source::Base(1), offset: 4096, len: 700 };
         let mut writer = ControlWriter::default();
         writer.predictor.skip(512);
@@ -427,7 +427,7 @@ mod tests {
     #[test]
     fn the_rest_follows_entries_and_depth() {
         let mut rest = Rest::default();
-        rest.entry(&Entry { content_len: 10, base: None, mtime: 0 });
+        rest.entry(&Entry { content_len: 10, base: None, mtime: Some(0) });
         rest.produced(3);
         rest.enter(true);
         assert_eq!(rest.now(), 7);

@@ -98,8 +98,9 @@ pub struct Entry {
     pub content_len: u64,
     /// Source and offset of the content of the base's entry, where the next COPY or EDIT is expected.
     pub base: Option<(Source, u64)>,
-    /// The time of its last change, in seconds since 1970; 0 if the header does not say.
-    pub mtime: u64,
+    /// The time of its last change, in seconds since 1970, 0 if the header does not say; none where it stays the time
+    /// that was said last.
+    pub mtime: Option<u64>,
 }
 
 /// A generator that computes bytes from columns (GEN 1 and later ids; 0 and 2 are built in).

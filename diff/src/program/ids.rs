@@ -101,6 +101,8 @@ pub mod generator {
     pub const TAR_HEADER: u64 = 1;
     /// The 64 lower-case hexadecimal digits of a digest slot.
     pub const DIGEST_HEX: u64 = 2;
+    /// Framing of zip archives, from columns.
+    pub const ZIP: u64 = 3;
     /// A numbered digest in lower-case hexadecimal digits.
     pub const HEX: u64 = 16;
     /// A numbered digest in base64 without padding.

@@ -6,7 +6,7 @@ use dd_inspect::failure::Failure;
 use super::coder::{
     BY_CLASS_MEMORY, BYTES_MEMORY, CORRECTIONS_MEMORY, LZMA_CONTEXT, literals_memory,
 };
-use super::ids::coder;
+use super::ids::{coder, generator};
 use super::model;
 
 /// Work of one op beside its bytes.
@@ -26,6 +26,8 @@ const ZSTD_CONTEXT: u64 = 512 << 10;
 const KEPT_RECORD: u64 = 64;
 /// Memory of one digest slot.
 const SLOT: u64 = 40;
+/// Memory of the directories of an archive: that of the base, that of the target, and where a walk through them is.
+const ZIP: u64 = 8 << 20;
 /// Memory of one numbered digest, from its ENTER to the end of the payload.
 pub(crate) const DIGEST: u64 = 96;
 
@@ -99,6 +101,11 @@ impl Meter {
 /// The memory that the tables of the head count as.
 pub(crate) fn tables(kept: u64, slots: u64) -> u64 {
     kept.saturating_mul(KEPT_RECORD).saturating_add(slots.saturating_mul(SLOT))
+}
+
+/// The memory that a generator counts as, from its first use in the layer to the end, or in a kept object to the end of that.
+pub(crate) fn generator(id: u64) -> u64 {
+    if id == generator::ZIP { ZIP } else { 0 }
 }
 
 /// The memory that a stream of a slice counts as while it can be continued.

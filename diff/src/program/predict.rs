@@ -121,7 +121,7 @@ mod tests {
         predictor.made(&Op::EnterDigest { slot: 0 });
         assert_eq!((predictor.source(), predictor.offset(b), predictor.offset(a)), (b, 125, 0));
         predictor.skip(7);
-        predictor.entry(&Entry { content_len: 0, base: Some((a, 9)), mtime: 0 });
+        predictor.entry(&Entry { content_len: 0, base: Some((a, 9)), mtime: Some(0) });
         assert_eq!((predictor.source(), predictor.offset(a), predictor.offset(b)), (a, 9, 132));
     }
 

@@ -11,7 +11,7 @@ use dd_inspect::record::EntryKind;
 
 use super::splice::{From, Segments, Spliced, Spool};
 use super::tree::{BaseMember, Member, Node, Tree};
-use super::{Kept, Opened, Range, Step};
+use super::{Framing, Kept, Opened, Range, Step};
 use crate::encode::catalog::Place;
 use crate::encode::layer::{File, Layer};
 use crate::encode::similar::Cover;
@@ -137,6 +137,18 @@ impl<'a> Builder<'a> {
                     let covers = covers.into_iter().map(place).collect();
                     steps.push(Step::Frame { offset, len, layer: at.layer, covers });
                     distance += len;
+                }
+                Node::Framing { len, part } => {
+                    let from = match at.target {
+                        From::Layer(start) => From::Layer(start + distance),
+                        From::Spool(start) => From::Spool(start + distance),
+                    };
+                    self.segments.push(from, len);
+                    distance += len;
+                    if let Some(plan) = &tree.plan {
+                        let (plan, layer, base) = (plan.clone(), at.layer, at.base);
+                        steps.push(Step::Framing(Framing { plan, layer, base, part, len }));
+                    }
                 }
                 Node::Member(member) => {
                     distance += member.coded_len;

@@ -8,6 +8,7 @@
 
 mod build;
 mod container;
+mod framing;
 mod gzip;
 mod prove;
 #[cfg(test)]
@@ -25,6 +26,7 @@ use std::path::Path;
 use dd_inspect::record::EntryKind;
 use rayon::prelude::*;
 
+pub(crate) use framing::{Framing, Part};
 pub(crate) use prove::Coder;
 
 use super::catalog::{Catalog, Place};
@@ -74,6 +76,8 @@ pub(crate) struct Range {
 pub(crate) enum Step {
     /// Bytes as they are.
     Frame { offset: u64, len: u64, layer: u32, covers: Vec<Cover> },
+    /// Framing that is computed.
+    Framing(Framing),
     /// What follows is compressed.
     Enter { coder: Coder, encoded_len: u64 },
     /// The content of a member, by its number among them.
@@ -157,6 +161,7 @@ impl Opened {
                 let (offset, len, layer) = (*offset, *len, *layer);
                 Piece::Frame { offset, len, layer, covers: covers.clone() }
             }
+            Step::Framing(framing) => Piece::Framing(framing.clone()),
             Step::Enter { coder, encoded_len } => {
                 Piece::Enter { coder: coder.clone(), encoded_len: *encoded_len }
             }

@@ -256,3 +256,30 @@ proptest! {
         round_trip(&base, &[target], &Options::default());
     }
 }
+
+#[test]
+fn framing_is_computed() {
+    let names: Vec<String> = (0..60).map(|n| format!("a/b/m{n}")).collect();
+    let texts: Vec<Vec<u8>> = (0..60).map(|n| text(n, 200)).collect();
+    let archive = |count: usize, step: usize| {
+        let at = |n: usize| (n * step) % count;
+        let members: Vec<_> =
+            (0..count).map(|n| (names[at(n)].as_str(), &texts[at(n)][..], Stored::No)).collect();
+        zip(&members)
+    };
+    let ids = |old: &[u8], new: &[u8]| {
+        let (base, target) = (layer(tar(&[("x.whl", old, 1)])), layer(tar(&[("x.whl", new, 1)])));
+        let (len, encoded) = round_trip(&target, &[base], &Options::default());
+        let used = encoded.summary.head.ids.contains(&(2, 3));
+        (len, used && encoded.made[0].means == Means::Edit)
+    };
+    let (old, new) = (archive(60, 1), archive(60, 7));
+    let (len, used) = ids(&old, &new);
+    assert!(used && len < 500, "{len}");
+    let mut odd = new.clone();
+    let directory = odd.len() - 22 - 60 * 46;
+    let name = odd[directory..].iter().position(|&byte| byte == b'm').unwrap();
+    odd[directory + name] = b'n';
+    assert!(!ids(&old, &odd).1, "a record of another name than the local header");
+    assert!(!ids(&archive(2, 1), &archive(2, 3)).1, "few members");
+}

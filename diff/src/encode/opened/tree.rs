@@ -3,16 +3,19 @@
 use std::collections::HashMap;
 use std::io;
 use std::ops::Range;
+use std::sync::Arc;
 
 use dd_extract::encoding::inflate::inflate;
 use dd_inspect::digest::Digest;
 use rayon::prelude::*;
 
 use super::container::{Coding, Kind, Label, Part, Window, parts, sniff};
+use super::framing;
 use super::prove::{Coder, Hint, coder};
 use crate::encode::similar::Cover;
 use crate::matching::{self, Costs, Effort};
 use crate::program::limits::OPENED_RATIO;
+use crate::zips::plan::Plan;
 
 /// Members in members that are opened.
 pub(super) const DEPTH: usize = 3;
@@ -30,6 +33,8 @@ const MAX_FRAMING: u64 = 64 << 10;
 #[derive(Debug)]
 pub(super) struct Tree {
     pub nodes: Vec<Node>,
+    /// What its framing is described by.
+    pub plan: Option<Arc<Plan>>,
 }
 
 impl Tree {
@@ -37,7 +42,7 @@ impl Tree {
     pub(super) fn entered(&self) -> u64 {
         let members = self.nodes.iter().filter_map(|node| match node {
             Node::Member(member) => Some(member),
-            Node::Frame { .. } => None,
+            Node::Frame { .. } | Node::Framing { .. } => None,
         });
         let entered = members.map(|member| {
             let own = if member.coder.is_some() { member.plain.len() as u64 } else { 0 };
@@ -51,6 +56,8 @@ impl Tree {
 pub(super) enum Node {
     /// Bytes as they are; covers are offsets in the two files.
     Frame { len: u64, covers: Vec<Cover> },
+    /// Framing that is computed.
+    Framing { len: u64, part: framing::Part },
     /// A member by its content.
     Member(Box<Member>),
 }
@@ -110,9 +117,18 @@ pub(super) fn open(
     let allowed = affordable(&own, budget);
     let nodes: io::Result<Vec<Node>> =
         own.par_iter().zip(&allowed).map(|(part, &allowed)| opener.node(part, allowed)).collect();
-    let nodes = join(nodes?);
+    let mut nodes = nodes?;
+    let has_base = base.len > 0;
+    let plan = match kind {
+        Kind::Zip if depth == 0 => framing::plan(target, has_base.then_some(base))?,
+        _ => None,
+    };
     let opened = nodes.iter().any(|node| matches!(node, Node::Member(_)));
-    Ok(opened.then_some(Tree { nodes }))
+    if let Some(plan) = &plan {
+        nodes = framing::framed(nodes, &own, plan);
+    }
+    let tree = Tree { nodes: join(nodes), plan: plan.map(Arc::new) };
+    Ok((opened || has_base && tree.plan.is_some()).then_some(tree))
 }
 
 /// For each part whether it may be opened: the first ones, as long as there is memory for them.

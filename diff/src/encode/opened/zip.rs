@@ -28,10 +28,10 @@ struct Record {
 
 /// Where the directory begins and ends, and what is added to offsets in it: the length of what stands
 /// before the archive.
-struct Directory {
-    start: u64,
-    end: u64,
-    before: u64,
+pub(super) struct Directory {
+    pub start: u64,
+    pub end: u64,
+    pub before: u64,
     count: u64,
 }
 
@@ -83,7 +83,7 @@ pub(super) fn parts(file: &Window<'_>) -> io::Result<Option<Vec<Part>>> {
 }
 
 /// Finds the end record (4.3.16), the last one whose comment reaches to the end of the file.
-fn directory(file: &Window<'_>) -> io::Result<Option<Directory>> {
+pub(super) fn directory(file: &Window<'_>) -> io::Result<Option<Directory>> {
     let tail_len = file.len.min(END_LEN + 0xffff);
     let tail = file.read(file.len - tail_len, tail_len)?;
     let is_end = |at: &usize| {

@@ -9,7 +9,7 @@ use super::super::hooks::{Generator, Source, SourceBytes, Sources};
 use super::super::ids::stream;
 use super::super::input::out_of_range;
 use super::super::limits::GENERATED_LEN;
-use super::super::meter::{OPENING, WORK_GENERATE, WORK_OP};
+use super::super::meter::{self, OPENING, WORK_GENERATE, WORK_OP};
 use super::super::model::SYMBOL;
 use super::super::op::{Op, ids_of};
 use super::super::quoted::Form;
@@ -222,6 +222,9 @@ impl<R: Read, S: Sources> Decoder<R, S> {
             Output::Layer => &mut self.layer_generators,
             Output::Kept(_) => &mut self.kept_generators,
         };
+        if !generators.iter().any(|(known, _)| *known == id) {
+            self.meter.hold(meter::generator(id))?;
+        }
         let generator = open(generators, id, || tools.generators.open(id))?;
         let mut view = View {
             sources: &self.sources,
@@ -238,7 +241,7 @@ impl<R: Read, S: Sources> Decoder<R, S> {
         self.chunk = chunk;
         self.generated(unit)?;
         if let Some(entry) = entry {
-            self.mtime = entry.mtime;
+            self.mtime = entry.mtime.unwrap_or(self.mtime);
             unit.control.predictor.entry(&entry);
             unit.rest.entry(&entry);
         }

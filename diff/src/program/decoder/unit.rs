@@ -106,11 +106,18 @@ impl<R: Read, S: Sources> Decoder<R, S> {
             self.kept.begin(index, number)?;
             self.meter.hold(self.kept.in_memory() - kept_before)?;
             if self.making != Some(index) {
-                self.kept_generators.clear();
+                self.end_kept_generators();
             }
             self.making = Some(index);
         }
         Ok(output)
+    }
+
+    /// A kept object is complete.
+    fn end_kept_generators(&mut self) {
+        for (id, _) in self.kept_generators.drain(..) {
+            self.meter.release(meter::generator(id));
+        }
     }
 
     /// The control streams and columns of a unit, and the memory that they count as.
@@ -178,7 +185,7 @@ impl<R: Read, S: Sources> Decoder<R, S> {
         }
         if matches!(unit.output, Output::Kept(index) if self.kept.is_complete(index)) {
             self.making = None;
-            self.kept_generators.clear();
+            self.end_kept_generators();
         }
         self.end_run(unit);
         self.meter.release(unit.held);

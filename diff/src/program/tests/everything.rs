@@ -110,7 +110,7 @@ fn unchanged_files_cost_next_to_nothing() {
     for file in 0..5000u64 {
         let offset = file * 100;
         let content_len = 20 + file % 60;
-        let entry = Entry { content_len, base: Some((source, offset + 16)), mtime: 0 };
+        let entry = Entry { content_len, base: Some((source, offset + 16)), mtime: Some(0) };
         writer
             .generate(1, 16, |columns| {
                 columns.put_varint(3, 0);

@@ -13,3 +13,4 @@ mod quoted;
 mod random;
 mod symbols;
 mod toys;
+mod zips;

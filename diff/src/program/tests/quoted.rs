@@ -142,7 +142,7 @@ fn times_are_those_of_the_last_header() {
     writer.mtime([5, 0, 0, 0]).unwrap();
     let mut wanted = vec![5, 0, 0, 0];
     for (mtime, bytes) in [(1_700_000_000_u64, [0, 0xf1, 0x53, 0x65]), (7, [0xff; 4])] {
-        let entry = Entry { content_len: 9, base: Some((source, 16)), mtime };
+        let entry = Entry { content_len: 9, base: Some((source, 16)), mtime: Some(mtime) };
         let told = writer.generate(1, 16, |columns| {
             [(3, 0), (3, 9), (9, source.number()), (9, 0)]
                 .into_iter()

@@ -7,6 +7,7 @@ use dd_inspect::failure;
 use dd_inspect::failure::Failure;
 
 use crate::program::*;
+use crate::zips::Zips;
 
 /// Generator 1: a head of 'h' and 16 bytes of a source; column 3 says how many 'h', column 9 where.
 pub struct ToyGenerator;
@@ -27,7 +28,11 @@ impl Generator for ToyGenerator {
         sources.read_at(source, offset, &mut bytes)?;
         out.resize(usize::try_from(count.min(2 << 20)).unwrap_or(0), b'h');
         out.extend_from_slice(&bytes);
-        Ok(Some(Entry { content_len, base: Some((source, offset.wrapping_add(16))), mtime: 0 }))
+        Ok(Some(Entry {
+            content_len,
+            base: Some((source, offset.wrapping_add(16))),
+            mtime: Some(0),
+        }))
     }
 }
 
@@ -49,16 +54,16 @@ impl Encoder for ToyEncoder {
     }
 }
 
-/// Makes both.
+/// Makes both, and the framing of archives.
 pub struct Toys;
 
 impl Generators for Toys {
     fn knows(&self, id: u64) -> bool {
-        id == 1
+        id == 1 || Zips.knows(id)
     }
 
     fn open(&self, id: u64) -> Option<Box<dyn Generator>> {
-        (id == 1).then(|| Box::new(ToyGenerator) as _)
+        if id == 1 { Some(Box::new(ToyGenerator)) } else { Zips.open(id) }
     }
 }
 
@@ -219,7 +224,7 @@ pub fn write(writer: &mut Writer, bases: &[Vec<u8>], steps: &[Step]) -> Vec<u8> 
                 let entry = Entry {
                     content_len: u64::from(*content_len),
                     base: Some((source, offset + 16)),
-                    mtime: 0,
+                    mtime: Some(0),
                 };
                 let told = writer.generate(1, u64::from(*padding) + 16, |columns| {
                     columns.put_varint(3, u64::from(*padding));

@@ -209,6 +209,7 @@ impl<S: Sources + Sync> PayloadWriter<S> {
         self.close_unit()?;
         self.drain(true)?;
         let (kept_memory, scratch) = place(&self.kept, &self.peaks);
+        let generators = self.generators.iter().map(|(_, id)| meter::generator(*id)).sum::<u64>();
         let head = Head {
             ids: self.ids.iter().copied().collect(),
             sources: self.used.iter().filter_map(|&index| Some(self.bases.get(index)?.0)).collect(),
@@ -217,7 +218,7 @@ impl<S: Sources + Sync> PayloadWriter<S> {
             slots: self.slots,
             units: self.units_begun,
             ops: self.ops,
-            memory: meter::tables(self.kept.len() as u64, self.slots) + kept_memory,
+            memory: meter::tables(self.kept.len() as u64, self.slots) + kept_memory + generators,
             scratch,
             // Headers of a base may be longer than was counted.
             work: self.meter.work_done() + self.meter.work_done() / 4 + (1 << 20),

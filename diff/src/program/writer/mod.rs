@@ -134,6 +134,8 @@ pub struct PayloadWriter<S> {
     streams_held: BTreeMap<u64, u64>,
     /// Those of them that nothing continues.
     streams_ended: BTreeSet<u64>,
+    /// Generators in use, each in the layer or in kept objects.
+    generators: BTreeSet<(bool, u64)>,
     /// Peaks of memory by unit, without kept objects.
     peaks: Vec<u64>,
     spool: Spool,
@@ -181,6 +183,7 @@ impl<S: Sources + Sync> PayloadWriter<S> {
             meter: Meter::unbounded(),
             streams_held: BTreeMap::new(),
             streams_ended: BTreeSet::new(),
+            generators: BTreeSet::new(),
             peaks: Vec::new(),
             totals: BTreeMap::new(),
             ledger: Ledger::default(),
@@ -345,6 +348,14 @@ impl<S: Sources + Sync> PayloadWriter<S> {
         }
         self.emit_generated(Op::Generate { generator }, out_len, Some(entry))?;
         Ok(true)
+    }
+
+    /// Generators read so many bytes of sources beside what a piece of theirs may read as a rule.
+    ///
+    /// # Errors
+    /// There is no end to it.
+    pub fn reads(&mut self, bytes: u64) -> Result<(), Failure> {
+        self.meter.work(bytes)
     }
 
     /// A digest slot that nothing uses yet.

@@ -281,7 +281,8 @@ impl<S: Sources + Sync> PayloadWriter<S> {
     ) -> Result<(), Failure> {
         self.note(&op)?;
         self.unit.note_run(&op);
-        if matches!(op, Op::Generate { .. }) {
+        if let Op::Generate { generator } = op {
+            self.generators.insert((self.unit.kept.is_some(), generator));
             self.meter.work(WORK_GENERATE)?;
         }
         if matches!(op, Op::Generate { .. } | Op::Digest { .. }) {
@@ -292,7 +293,7 @@ impl<S: Sources + Sync> PayloadWriter<S> {
         self.unit.rest.produced(len);
         self.pass(len)?;
         if let Some(entry) = entry {
-            self.mtime = entry.mtime;
+            self.mtime = entry.mtime.unwrap_or(self.mtime);
             self.unit.control.predictor.entry(&entry);
             self.unit.rest.entry(&entry);
         }
