@@ -4,8 +4,10 @@
 //! that the literals stand in for; from what followed the same bytes elsewhere; and from what the base has at that place
 //! (docs/delta-format.md, "Literals by mixing").
 
+use std::hint::black_box;
+
 use super::binary::Binary;
-use super::mixing::{HALF, hash, moved, squashed, stretched};
+use super::mixing::{HALF, hash, moved, moved_all, squashed, stretched};
 use super::pair::{INPUTS, Pair, Refinement};
 use super::pointers::{POINTERS, Pointers};
 
@@ -25,6 +27,24 @@ const BY_LEN: usize = POINTERS << 9;
 const BY_EXPECTED: usize = POINTERS << 16;
 const BY_PLACE: usize = 1 << 13;
 const REFINED: usize = 1 << 10;
+
+/// Such a limit of each input, in the order of [`LiteralModel::slots`].
+const LIMITS: [u32; INPUTS] = {
+    let mut limits = [POINTER_LIMIT; INPUTS];
+    let mut i = 0;
+    while i < INPUTS - 1 {
+        if i < CONTEXTS {
+            limits[i] = LINE_LIMIT;
+        } else if i >= CONTEXTS + POINTERS {
+            limits[i] = EXPECTED_LIMIT;
+        }
+        i += 1;
+    }
+    limits
+};
+
+/// A slot that is an input of 0.
+const NO_SLOT: u32 = 2047 << 20;
 
 /// What no byte is.
 const NONE: u32 = 256;
@@ -63,7 +83,7 @@ impl Recent {
     fn contexts(&self, expected: u32) -> [u32; CONTEXTS] {
         let (low, high) = (self.bytes as u32, (self.bytes >> 32) as u32);
         [
-            hash(expected, 0, 32),
+            of_expected(expected),
             hash(low & 0xff, 1, 32),
             hash(low & 0xffff, 2, 32),
             hash(low & 0xff_ffff, 3, 32),
@@ -74,47 +94,90 @@ impl Recent {
     }
 }
 
+/// The context of what is expected.
+#[inline(always)]
+fn of_expected(expected: u32) -> u32 {
+    hash(expected, 0, 32)
+}
+
 /// 15 slots, and before these what tells whose line it is; one line of the cache.
 #[derive(Debug, Clone, Copy)]
 #[repr(align(64))]
 struct Line([u32; 16]);
+
+/// Half a byte in a context: where its line is, and what tells that it is its.
+#[derive(Debug, Clone, Copy, Default)]
+struct Half {
+    place: usize,
+    check: u32,
+}
+
+impl Half {
+    /// `before` are the bits of the byte so far behind a 1, 0 at its start.
+    #[inline(always)]
+    fn of(number: usize, context: u32, before: u32) -> Self {
+        let hash = hash(context, before, 32);
+        let place = number << LINE_BITS | (hash >> (32 - LINE_BITS)) as usize;
+        Self { place, check: hash & 0x3fff | 1 }
+    }
+}
 
 /// Probabilities of the halves of bytes, a line for each context.
 #[derive(Debug, Clone)]
 struct Lines(Vec<Line>);
 
 impl Lines {
-    /// The line of half a byte in a context; `before` are the bits of the byte so far behind a 1, 0 at its start.
-    #[inline]
-    fn place(&mut self, number: usize, context: u32, before: u32) -> usize {
-        let hash = hash(context, before, 32);
-        let place = number << LINE_BITS | (hash >> (32 - LINE_BITS)) as usize;
-        let check = hash & 0x3fff | 1;
-        if let Some(line) = self.0.get_mut(place)
-            && line.0[0] != check
+    /// Makes a line that of the half, if it is not.
+    #[inline(always)]
+    fn take(&mut self, half: Half) -> usize {
+        if let Some(line) = self.0.get_mut(half.place)
+            && line.0[0] != half.check
         {
             *line = Line([HALF; 16]);
-            line.0[0] = check;
+            line.0[0] = half.check;
         }
-        place
+        half.place
+    }
+
+    /// Brings lines into the cache, all at once, that will be taken one after the other.
+    #[inline(always)]
+    fn touch(&self, halves: &[Half]) {
+        let mut all = 0;
+        for half in halves {
+            if let Some(line) = self.0.get(half.place) {
+                all ^= line.0[0];
+            }
+        }
+        black_box(all);
     }
 
     /// All contexts but the first learn bytes that are not coded: one context after the other, so that its lines stay in the
     /// cache.
-    fn learn(&mut self, contexts: &[([u32; CONTEXTS], u8)]) {
+    fn learn(&mut self, contexts: &[([u32; CONTEXTS], u8); BLOCK]) {
         for number in 1..CONTEXTS {
-            for (contexts, byte) in contexts {
-                for (half, before) in [(byte >> 4, 0), (byte & 15, u32::from(byte >> 4) | 16)] {
-                    let place = self.place(number, contexts[number], before);
-                    let Some(Line(line)) = self.0.get_mut(place) else { continue };
-                    let mut node = 1;
-                    for bit in (0..4).rev() {
-                        let value = half >> bit & 1 == 1;
-                        line[node] = moved(line[node], value, LINE_LIMIT);
-                        node = node << 1 | usize::from(value);
-                    }
-                }
+            let mut halves = [Half::default(); 2 * BLOCK];
+            for (halves, (contexts, byte)) in halves.chunks_exact_mut(2).zip(contexts) {
+                halves[0] = Half::of(number, contexts[number], 0);
+                halves[1] = Half::of(number, contexts[number], u32::from(byte >> 4) | 16);
             }
+            self.touch(&halves);
+            for (halves, (_, byte)) in halves.chunks_exact(2).zip(contexts) {
+                self.learn_half(halves[0], byte >> 4);
+                self.learn_half(halves[1], byte & 15);
+            }
+        }
+    }
+
+    /// A line learns four bits.
+    #[inline(always)]
+    fn learn_half(&mut self, half: Half, bits: u8) {
+        let place = self.take(half);
+        let Some(Line(line)) = self.0.get_mut(place) else { return };
+        let mut node = 1;
+        for bit in (0..4).rev() {
+            let value = bits >> bit & 1 == 1;
+            line[node] = moved(line[node], value, LINE_LIMIT);
+            node = node << 1 | usize::from(value);
         }
     }
 }
@@ -249,15 +312,27 @@ impl LiteralModel {
 
     /// Codes one byte; there must be room for it.
     pub(super) fn code<B: Binary>(&mut self, binary: &mut B, value: u8) -> u8 {
+        let mut contexts = self.recent.contexts(0);
+        let mut halves = [Half::default(); CONTEXTS];
+        for number in 1..CONTEXTS {
+            halves[number] = Half::of(number, contexts[number], 0);
+        }
+        self.lines.touch(&halves);
         self.pointers.look(&self.history, self.recent.bytes);
         let mut expected = self.expected();
         let [first, here] = expected.first_and_here();
-        let contexts = self.recent.contexts(first | here << 9);
+        contexts[0] = of_expected(first | here << 9);
+        halves[0] = Half::of(0, contexts[0], 0);
         let mut tree = 1;
         for half in 0..2 {
-            let before = if half == 0 { 0 } else { tree };
-            for (number, line) in expected.lines.iter_mut().enumerate() {
-                *line = self.lines.place(number, contexts[number], before);
+            if half == 1 {
+                for number in 0..CONTEXTS {
+                    halves[number] = Half::of(number, contexts[number], tree);
+                }
+                self.lines.touch(&halves);
+            }
+            for (line, half) in expected.lines.iter_mut().zip(halves) {
+                *line = self.lines.take(half);
             }
             let mut node = 1;
             for bit in (0..4).rev() {
@@ -323,7 +398,8 @@ impl LiteralModel {
         expected: &mut Expected,
         (tree, node, bit): (u32, usize, u32),
     ) -> bool {
-        let inputs = self.inputs(expected, node, bit);
+        let slots = self.slots(expected, node, bit);
+        let inputs = inputs(&slots);
         let weighed = self.pair.weigh(&inputs, [expected.class(), tree as usize]);
         let [first, here] = expected.first_and_here();
         let context = hash(here | first << 9, tree, REFINED.trailing_zeros()) as usize;
@@ -332,52 +408,59 @@ impl LiteralModel {
         let value = binary.code(value, probability.clamp(16, 65_520) as u32);
         self.refinement.learn(place, value);
         self.pair.learn(&inputs, weighed, value);
-        self.learn(expected, node, bit, value);
+        self.put_slots(&moved_all(&slots, value, &LIMITS), expected, node, bit);
         for byte in &mut expected.bytes {
             *byte = byte.filter(|byte| byte >> bit & 1 == u8::from(value));
         }
         value
     }
 
-    /// Stretched probabilities: of the contexts, of the pointers by length and by what they expect, of the place.
+    /// The slots: of the contexts, of the pointers by length and by what they expect, of the place. Those of bytes that are
+    /// not expected (any more) are [`NO_SLOT`].
     #[inline(always)]
-    fn inputs(&self, expected: &Expected, node: usize, bit: u32) -> [i16; INPUTS] {
-        let mut inputs = [0; INPUTS];
-        for (input, line) in inputs.iter_mut().zip(&expected.lines) {
-            *input = stretched(self.lines.0[*line].0[node]);
+    fn slots(&self, expected: &Expected, node: usize, bit: u32) -> [u32; INPUTS] {
+        let mut slots = [NO_SLOT; INPUTS];
+        for (slot, line) in slots.iter_mut().zip(&expected.lines) {
+            *slot = self.lines.0[*line].0[node];
         }
         for i in 0..POINTERS {
             let Some(byte) = expected.bytes[i] else { continue };
             let is_set = usize::from(byte >> bit & 1);
-            inputs[CONTEXTS + i] = stretched(self.by_len[expected.by_len[i] | is_set]);
-            inputs[CONTEXTS + POINTERS + i] =
-                stretched(self.by_expected[expected.by_expected[i] | is_set]);
+            slots[CONTEXTS + i] = self.by_len[expected.by_len[i] | is_set];
+            slots[CONTEXTS + POINTERS + i] = self.by_expected[expected.by_expected[i] | is_set];
         }
         if let Some(byte) = expected.bytes[POINTERS] {
             let is_set = usize::from(byte >> bit & 1);
-            inputs[INPUTS - 1] = stretched(self.by_place[expected.by_place | is_set]);
+            slots[INPUTS - 1] = self.by_place[expected.by_place | is_set];
         }
-        inputs
+        slots
     }
 
-    /// The slots of all inputs learn a bit.
+    /// Puts the slots back.
     #[inline(always)]
-    fn learn(&mut self, expected: &Expected, node: usize, bit: u32, value: bool) {
-        for line in expected.lines {
-            let slot = &mut self.lines.0[line].0[node];
-            *slot = moved(*slot, value, LINE_LIMIT);
+    fn put_slots(&mut self, slots: &[u32; INPUTS], expected: &Expected, node: usize, bit: u32) {
+        for (slot, line) in slots.iter().zip(expected.lines) {
+            self.lines.0[line].0[node] = *slot;
         }
         for i in 0..POINTERS {
             let Some(byte) = expected.bytes[i] else { continue };
             let is_set = usize::from(byte >> bit & 1);
-            let slot = &mut self.by_len[expected.by_len[i] | is_set];
-            *slot = moved(*slot, value, POINTER_LIMIT);
-            let slot = &mut self.by_expected[expected.by_expected[i] | is_set];
-            *slot = moved(*slot, value, EXPECTED_LIMIT);
+            self.by_len[expected.by_len[i] | is_set] = slots[CONTEXTS + i];
+            self.by_expected[expected.by_expected[i] | is_set] = slots[CONTEXTS + POINTERS + i];
         }
         if let Some(byte) = expected.bytes[POINTERS] {
-            let slot = &mut self.by_place[expected.by_place | usize::from(byte >> bit & 1)];
-            *slot = moved(*slot, value, POINTER_LIMIT);
+            let is_set = usize::from(byte >> bit & 1);
+            self.by_place[expected.by_place | is_set] = slots[INPUTS - 1];
         }
     }
+}
+
+/// Stretched probabilities.
+#[inline(always)]
+fn inputs(slots: &[u32; INPUTS]) -> [i16; INPUTS] {
+    let mut inputs = [0; INPUTS];
+    for (input, slot) in inputs.iter_mut().zip(slots) {
+        *input = stretched(*slot);
+    }
+    inputs
 }

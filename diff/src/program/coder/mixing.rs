@@ -86,6 +86,32 @@ pub(super) fn moved(slot: u32, value: bool, limit: u32) -> u32 {
     (after as u32) << 10 | (count + u32::from(count < limit))
 }
 
+/// [`moved`] of some slots at once, each with a limit of its own: without branches, so that it is done side by side.
+#[inline(always)]
+pub(super) fn moved_all<const N: usize>(
+    slots: &[u32; N],
+    value: bool,
+    limits: &[u32; N],
+) -> [u32; N] {
+    let mut steps = [0u32; N];
+    let mut counts = [0u32; N];
+    for i in 0..N {
+        counts[i] = (slots[i] & 1023).min(limits[i]);
+        steps[i] = STEPS[counts[i] as usize & MOST];
+    }
+    // A slot moves by a part of the way that is left to the goal; from above 0 like from below 1.
+    let flip = if value { u32::MAX } else { 0 };
+    let up = if value { 0 } else { 0xffff };
+    let mut moved = [0u32; N];
+    for i in 0..N {
+        let way = (slots[i] ^ flip) >> 10;
+        let part = ((u64::from(way) * u64::from(steps[i]) + up) >> 16) as u32;
+        let left = way.wrapping_sub(part) << 10;
+        moved[i] = ((left ^ flip) & !1023) | (counts[i] + u32::from(counts[i] < limits[i]));
+    }
+    moved
+}
+
 /// By how much of 65536 a probability moves after so many decisions: about 1 / (count + 1.5).
 static STEPS: [u32; MOST + 1] = {
     let mut table = [0; MOST + 1];
@@ -249,6 +275,27 @@ mod tests {
             assert_eq!(squash(back), probability, "{value}");
         }
         assert!(STRETCHED.is_sorted());
+    }
+
+    #[test]
+    fn slots_move_together_as_one_by_one() {
+        let limits = [22, 60, 127, 255];
+        let mut slots = [HALF; 4];
+        let mut state = 1u32;
+        for turn in 0..20_000u32 {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            // Long runs of the same, so that the ends are reached.
+            let value = if turn >> 10 & 1 == 1 { state >> 30 == 0 } else { turn >> 11 & 1 == 1 };
+            let mut one_by_one = slots;
+            for (slot, limit) in one_by_one.iter_mut().zip(limits) {
+                *slot = moved(*slot, value, limit);
+            }
+            slots = moved_all(&slots, value, &limits);
+            assert_eq!(slots, one_by_one, "{turn}");
+            if turn % 700 == 0 {
+                slots[turn as usize % 4] = state | 1;
+            }
+        }
     }
 
     #[test]

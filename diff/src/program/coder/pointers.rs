@@ -3,6 +3,8 @@
 //! Four pointers, each found by the last bytes of a number of its own, follow what they point to as long as it comes
 //! true. Every constant here is part of the format (docs/delta-format.md, "Literals by mixing").
 
+use std::hint::black_box;
+
 /// Pointers.
 pub(super) const POINTERS: usize = 4;
 /// Bytes by which each is found.
@@ -72,8 +74,16 @@ impl Pointers {
     /// Pointers that point nowhere look where the last bytes stood before; these are noted as standing at the end.
     #[inline]
     pub(super) fn look(&mut self, history: &[u8], recent: u128) {
-        for ((pointer, table), len) in self.all.iter_mut().zip(&mut self.tables).zip(LENS) {
-            let entry = &mut table[spread(recent, len, self.bits)];
+        let mut slots = [0; POINTERS];
+        let mut all = 0;
+        for ((slot, table), len) in slots.iter_mut().zip(&self.tables).zip(LENS) {
+            *slot = spread(recent, len, self.bits);
+            all ^= table[*slot];
+        }
+        // All of them come into the cache at once.
+        black_box(all);
+        for (i, (pointer, table)) in self.all.iter_mut().zip(&mut self.tables).enumerate() {
+            let (entry, len) = (&mut table[slots[i]], LENS[i]);
             if pointer.len == 0 {
                 let place = *entry as usize;
                 let alike = alike(history, place, recent);
