@@ -143,7 +143,8 @@ impl Elf {
 }
 
 fn go_table(file: &[u8], section: &Section<'_>) -> Option<Vec<Area>> {
-    if section.name != b".gopclntab" {
+    // A part of a file may lack the names.
+    if !matches!(section.name, b".gopclntab" | b"") {
         return None;
     }
     go::areas(part(file, section.offset, section.len)?, section.offset)
@@ -201,7 +202,7 @@ fn code_of_segments(file: &[u8]) -> Option<Vec<Area>> {
 fn sections(file: &[u8]) -> Option<Vec<Section<'_>>> {
     let headers: Vec<&[u8]> = headers(file, 40, 58)?.collect();
     let names = headers.get(usize::from(u16_at(file, 62)?))?;
-    let names = part(file, u64_at(names, 24)?, u64_at(names, 32)?)?;
+    let names = part(file, u64_at(names, 24)?, u64_at(names, 32)?).unwrap_or_default();
     let mut sections = Vec::new();
     for (number, header) in (0..).zip(headers) {
         let (kind, offset, len) = (u32_at(header, 4)?, u64_at(header, 24)?, u64_at(header, 32)?);
@@ -209,8 +210,11 @@ fn sections(file: &[u8]) -> Option<Vec<Section<'_>>> {
         if kind == 0 || kind == 8 {
             continue;
         }
-        part(file, offset, len)?;
-        let name = names.get(u32_at(header, 0)? as usize..)?;
+        // What a part of a file does not have.
+        if part(file, offset, len).is_none() {
+            continue;
+        }
+        let name = names.get(u32_at(header, 0)? as usize..).unwrap_or_default();
         let name = name.split(|&byte| byte == 0).next()?;
         let (flags, link) = (u64_at(header, 8)?, u32_at(header, 40)?);
         sections.push(Section { number, link, name, kind, flags, offset, len });

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use dd_inspect::range::ReadAt;
 
-use super::{gzip, zip};
+use super::{elf, gzip, zip};
 
 /// A range of bytes that are read like a file.
 #[derive(Clone, Copy)]
@@ -104,14 +104,16 @@ impl Parts {
 pub(super) enum Kind {
     Zip,
     Gzip,
+    Elf,
 }
 
 /// What a file is by its first bytes.
 pub(super) fn sniff(file: &Window<'_>) -> io::Result<Option<Kind>> {
-    let start = file.read(0, file.len.min(4))?;
+    let start = file.read(0, file.len.min(6))?;
     Ok(match start[..] {
-        [b'P', b'K', 3, 4] => Some(Kind::Zip),
-        [0x1f, 0x8b, 8, _] => Some(Kind::Gzip),
+        [b'P', b'K', 3, 4, ..] => Some(Kind::Zip),
+        [0x1f, 0x8b, 8, _, ..] => Some(Kind::Gzip),
+        _ if elf::is_elf(&start) => Some(Kind::Elf),
         _ => None,
     })
 }
@@ -124,6 +126,7 @@ pub(super) fn parts(kind: Kind, file: &Window<'_>) -> io::Result<Option<Vec<Part
     let parts = match kind {
         Kind::Zip => zip::parts(file),
         Kind::Gzip => gzip::parts(file),
+        Kind::Elf => elf::parts(file),
     };
     match parts {
         Ok(parts) => Ok(parts.filter(|parts| covers(parts, file.len))),

@@ -8,6 +8,7 @@
 
 mod build;
 mod container;
+mod elf;
 mod framing;
 mod gzip;
 mod prove;

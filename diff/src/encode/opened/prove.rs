@@ -24,6 +24,8 @@ pub(crate) struct Coder {
 pub(super) enum Hint {
     /// Nothing.
     None,
+    /// A section of an ELF file: Go's linker has its level 1, others have zlib's level 6.
+    Section,
     /// The fields of a gzip header (RFC 1952, 2.3.1): XFL, and OS.
     Gzip {
         /// 2: the strongest level; 4: the fastest.
@@ -73,9 +75,13 @@ impl Hint {
                 [&[zlib(level, 8)], &go(level)[..], &[zlib(level, 9)]].concat()
             }
             Self::Gzip { .. } => vec![Known::Gnu { level }, zlib(level, 8), zlib(level, 9)],
-            Self::None => vec![zlib(level, 8)],
+            Self::None | Self::Section => vec![zlib(level, 8)],
         };
-        let mut all: Vec<Known> = self.levels().flat_map(of_level).collect();
+        let mut all: Vec<Known> = match self {
+            Self::Section => go(1).into(),
+            _ => Vec::new(),
+        };
+        all.extend(self.levels().flat_map(of_level));
         match self {
             // Go's archive/zip has level 5, Info-ZIP is a relative of GNU gzip.
             Self::None => {
@@ -90,7 +96,7 @@ impl Hint {
                     levels.flat_map(|level| KLAUSPOST.map(|release| known((level, release)))),
                 );
             }
-            Self::Gzip { .. } => {}
+            Self::Gzip { .. } | Self::Section => {}
         }
         all
     }
@@ -130,6 +136,7 @@ mod tests {
 
     const UNIX: Hint = Hint::Gzip { flags: 2, system: 3 };
     const GO: Hint = Hint::Gzip { flags: 0, system: UNKNOWN };
+    const ALL: [Hint; 4] = [Hint::None, Hint::Section, UNIX, GO];
 
     /// What a coder makes of a content.
     fn encoded(coder: &Coder, plain: &[u8]) -> Vec<u8> {
@@ -143,7 +150,7 @@ mod tests {
     #[test]
     fn every_level_is_found_or_gives_the_same_bytes() {
         let plain = text(1, 200_000);
-        for hint in [Hint::None, UNIX, GO] {
+        for hint in ALL {
             for known in hint.candidates() {
                 let coded = known.encode(&plain).unwrap();
                 let found = coder(&plain, &coded, hint).unwrap();
@@ -166,7 +173,8 @@ mod tests {
         let python = Known::Zlib(ZlibParams { level: 9, mem_level: 8 });
         assert_eq!(gzip(2, 255).candidates()[0], python);
         assert_eq!(Hint::of_gzip(&[0x1f]), Hint::None);
-        let all = [Hint::None, UNIX, GO].map(Hint::candidates);
+        assert!(matches!(Hint::Section.candidates()[0], Known::Go { level: 1, .. }));
+        let all = ALL.map(Hint::candidates);
         assert!(all.iter().flatten().all(|known| encoding_of(known).is_some()));
     }
 
@@ -174,7 +182,7 @@ mod tests {
     fn other_streams_are_of_none() {
         let plain = text(1, 100_000);
         let coded = deflated(6, 8, &plain);
-        for hint in [Hint::None, UNIX, GO] {
+        for hint in ALL {
             assert_eq!(coder(&plain[1..], &coded, hint), None);
             assert_eq!(coder(&plain, &coded[1..], hint), None);
             assert_eq!(coder(&plain, &[&coded[..], &[0]].concat(), hint), None);

@@ -81,3 +81,45 @@ pub fn zip(members: &[(&str, &[u8], Stored)]) -> Vec<u8> {
     archive.extend_from_slice(&[0, 0]);
     archive
 }
+
+/// An ELF file: a program, compressed sections with their names, and what stands behind these.
+pub fn elf(program: &[u8], sections: &[(&str, &[u8])], rest: &[u8]) -> Vec<u8> {
+    let mut names = b"\0".to_vec();
+    let table_len = 64 * (sections.len() + 1);
+    let mut file = vec![0; 64 + table_len];
+    file[..6].copy_from_slice(b"\x7fELF\x02\x01");
+    file[40] = 64;
+    file[58] = 64;
+    file[60] = sections.len() as u8 + 1;
+    file[62] = sections.len() as u8;
+    file.extend_from_slice(program);
+    let header = |number: usize, name: usize, flags: u64, (offset, len): (usize, usize)| {
+        let mut header = [0; 64];
+        header[..4].copy_from_slice(&(name as u32).to_le_bytes());
+        header[4] = 1;
+        header[8..16].copy_from_slice(&flags.to_le_bytes());
+        header[24..32].copy_from_slice(&(offset as u64).to_le_bytes());
+        header[32..40].copy_from_slice(&(len as u64).to_le_bytes());
+        (64 + 64 * number, header)
+    };
+    let mut headers = Vec::new();
+    for (number, (name, plain)) in sections.iter().enumerate() {
+        let start = file.len();
+        file.extend_from_slice(&[1, 0, 0, 0, 0, 0, 0, 0]);
+        file.extend_from_slice(&(plain.len() as u64).to_le_bytes());
+        file.extend_from_slice(&1u64.to_le_bytes());
+        file.extend_from_slice(&[0x78, 0x9c]);
+        file.extend_from_slice(&deflated(6, 8, plain));
+        file.extend_from_slice(&crc(plain));
+        headers.push(header(number, names.len(), 1 << 11, (start, file.len() - start)));
+        names.extend_from_slice(name.as_bytes());
+        names.push(0);
+    }
+    headers.push(header(sections.len(), 0, 0, (file.len(), names.len())));
+    file.extend_from_slice(&names);
+    file.extend_from_slice(rest);
+    for (at, header) in headers {
+        file[at..at + 64].copy_from_slice(&header);
+    }
+    file
+}

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::samples::{Stored, deflated, gzip, text, zip};
+use super::samples::{Stored, deflated, elf, gzip, text, zip};
 use super::*;
 use crate::encode::tests::{encoded, layer, noise, round_trip, tar};
 use crate::encode::{Means, Options};
@@ -85,6 +85,21 @@ fn files_of_gnu_gzip_and_go_are_opened() {
         assert!(opened < 400, "{known} {opened}");
         assert!(closed > 10_000, "{known} {closed}");
     }
+}
+
+#[test]
+fn compressed_sections_of_programs_are_opened() {
+    let (program, info, line) = (noise(1, 50_000), text(2, 80_000), text(3, 40_000));
+    let file = |program: &[u8], info: &[u8], rest: &[u8]| {
+        elf(program, &[(".debug_info", info), (".debug_line", &line)], rest)
+    };
+    let mut other = program.clone();
+    other.splice(20_000..20_000, *b"some new code");
+    let old = file(&program, &info, &text(4, 5_000));
+    let new = file(&other, &changed(&info), &changed(&text(4, 5_000)));
+    let (opened, closed) = lens("bin/program", &old, &new);
+    assert!(opened < 800, "{opened}");
+    assert!(closed > 70_000, "{closed}");
 }
 
 #[test]

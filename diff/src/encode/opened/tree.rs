@@ -112,6 +112,7 @@ pub(super) fn open(
     let hint = match kind {
         Kind::Gzip => Hint::of_gzip(&target.read(0, target.len.min(10))?),
         Kind::Zip => Hint::None,
+        Kind::Elf => Hint::Section,
     };
     let opener = Opener { target, base, pairs, depth, hint };
     let allowed = affordable(&own, budget);
