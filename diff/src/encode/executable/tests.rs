@@ -129,6 +129,17 @@ fn a_file_is_read_as_its_headers_say() {
 }
 
 #[test]
+fn a_part_of_a_file_has_the_sections_that_are_in_it() {
+    let mut file = small();
+    file[64 + 32..64 + 40].copy_from_slice(&1600u64.to_le_bytes());
+    let whole = Elf::parse(&file).unwrap();
+    // Without the names of sections, which stand at the end.
+    let part = Elf::parse(&file[..1600]).unwrap();
+    assert_eq!(part.areas, whole.areas);
+    assert_eq!((part.areas[0].offset, part.areas[0].len), (600, 1000));
+}
+
+#[test]
 fn files_that_lie_are_bytes() {
     let lies: [(usize, &[u8]); 7] = [
         // Another machine; a section in another; sections and segments beyond the end; absurd counts.
