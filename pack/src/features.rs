@@ -23,7 +23,7 @@ fn is_of_frame(registry: Registry, id: u64) -> bool {
 const fn last_id(registry: Registry) -> u64 {
     match registry {
         Registry::Op => 7,
-        Registry::Model => 5,
+        Registry::Model => 6,
         Registry::Generator => 3,
         Registry::Coder => 9,
         Registry::Stream => 10,

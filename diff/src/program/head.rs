@@ -179,7 +179,7 @@ impl Head {
             };
             let known = match registry {
                 Registry::Op => id <= u64::from(ids::op::OPEN),
-                Registry::Model => id <= ids::model::X86_64_EXCEPTIONS,
+                Registry::Model => id <= ids::model::AARCH64,
                 Registry::Generator => {
                     matches!(
                         id,

@@ -91,6 +91,8 @@ pub mod model {
     pub const X86_64_SYMBOLS: u64 = 4;
     /// The same with tables of exceptions.
     pub const X86_64_EXCEPTIONS: u64 = 5;
+    /// What the fifth model is, for AArch64.
+    pub const AARCH64: u64 = 6;
 }
 
 /// Generators (registry 2).

@@ -39,11 +39,14 @@ pub use hooks::{
     Sources, Tools,
 };
 pub use limits::Limits;
+#[cfg(all(test, feature = "encode"))]
+pub(crate) use model::WORK_PAGE;
 #[cfg(feature = "encode")]
 pub(crate) use model::{
-    Executable, Interval, LEAD, STRETCH, SYMBOL, WORK_PAGE, index, names,
-    params::{Area, Content, NAMES, Params, SYMBOLS, Segment, SymbolTables, Version},
+    Executable, Interval, LEAD, STRETCH, SYMBOL, index, names,
+    params::{Area, Content, NAMES, Params, SYMBOLS, Segment, SymbolTables},
     symbol::{Symbol, Wanted},
+    version::{Machine, Version, id as model_id},
     walk::Walk,
 };
 pub use op::{Literal, Op};

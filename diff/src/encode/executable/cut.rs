@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::matching::Cover;
+use crate::program::{Area, Content};
 
 /// Ranges that are left out of a file, ascending, without overlap.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -94,6 +95,31 @@ pub(super) fn outside(covers: &[Cover], range: &Range<u64>) -> Vec<Cover> {
     parts.filter(|part| part.len > 0).collect()
 }
 
+/// Takes parts of instructions of 4 bytes off the ends of covers, where these lie in code of the target: as a literal an
+/// instruction is worth more whole.
+pub(super) fn to_words(covers: &mut Vec<Cover>, areas: &[Area]) {
+    const LEN: usize = 4;
+    let is_code = |at: usize| {
+        let next = areas.partition_point(|area| area.offset <= at as u64);
+        let area = next.checked_sub(1).and_then(|last| areas.get(last));
+        area.is_some_and(|area| {
+            area.content == Content::Code && (at as u64) < area.offset + area.len
+        })
+    };
+    for cover in covers.iter_mut() {
+        let (mut start, mut end) = (cover.target, cover.target_end());
+        if is_code(start) {
+            start = start.next_multiple_of(LEN).min(end);
+        }
+        if is_code(end) {
+            end = (end / LEN * LEN).max(start);
+        }
+        cover.base += start - cover.target;
+        (cover.target, cover.len) = (start, end - start);
+    }
+    covers.retain(|cover| cover.len > 0);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,6 +157,26 @@ mod tests {
                 assert_eq!(joined, short[from..to], "{cuts:?} {from} {to}");
             }
         }
+    }
+
+    #[test]
+    fn code_is_covered_in_whole_instructions() {
+        let area = |offset, len, content| Area { offset, len, content };
+        let areas = [area(8, 92, Content::Code), area(100, 50, Content::Pointers)];
+        let covered = |covers: &[Cover]| {
+            let mut covers = covers.to_vec();
+            to_words(&mut covers, &areas);
+            covers
+        };
+        assert_eq!(covered(&[cover(13, 53, 20)]), [cover(16, 56, 16)]);
+        assert_eq!(covered(&[cover(12, 50, 20)]), [cover(12, 50, 20)]);
+        assert_eq!(
+            covered(&[cover(13, 53, 3), cover(17, 53, 2), cover(21, 53, 5)]),
+            [cover(24, 56, 0)][1..]
+        );
+        // Ends outside of code stay.
+        let apart = [cover(1, 2, 6), cover(9, 9, 94), cover(105, 3, 14), cover(151, 9, 3)];
+        assert_eq!(covered(&apart), [apart[0], cover(12, 12, 91), apart[2], apart[3]]);
     }
 
     #[test]

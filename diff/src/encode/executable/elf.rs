@@ -1,16 +1,17 @@
 //! What the model of executables needs to know of an ELF file: segments, and what its sections hold.
 //!
-//! System V ABI, "Object Files", and its supplement for AMD64. A file that is not as it says gives nothing.
+//! System V ABI, "Object Files", and its supplements for AMD64 and AArch64. A file that is not as it says gives nothing.
 
 use std::ops::Range;
 
 use super::go;
 use crate::program::index::{HEAD, ROW};
-use crate::program::{Area, Content, Segment};
+use crate::program::{Area, Content, Machine, Segment};
 
-/// An executable or a shared library for x86-64.
+/// An executable or a shared library.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Elf {
+    pub(super) machine: Machine,
     pub(super) segments: Vec<Segment>,
     pub(super) areas: Vec<Area>,
     /// Where what a linker makes for the loader ends and the program begins.
@@ -24,6 +25,7 @@ pub(super) struct Elf {
 }
 
 const X86_64: u16 = 62;
+const AARCH64: u16 = 183;
 const FIXED: u16 = 2;
 const MOVABLE: u16 = 3;
 const LOAD: u32 = 1;
@@ -55,19 +57,26 @@ struct Section<'a> {
     len: u64,
 }
 
-/// Whether bytes begin an ELF file for x86-64.
+/// Whether bytes begin an ELF file of a machine that has a model.
 pub(crate) fn is_elf(head: &[u8]) -> bool {
-    head.starts_with(b"\x7fELF\x02\x01\x01")
-        && matches!(u16_at(head, 16), Some(FIXED | MOVABLE))
-        && u16_at(head, 18) == Some(X86_64)
+    machine(head).is_some()
+}
+
+/// The machine of the ELF file that bytes begin.
+fn machine(head: &[u8]) -> Option<Machine> {
+    let is_elf = head.starts_with(b"\x7fELF\x02\x01\x01")
+        && matches!(u16_at(head, 16), Some(FIXED | MOVABLE));
+    match u16_at(head, 18).filter(|_| is_elf)? {
+        X86_64 => Some(Machine::X86_64),
+        AARCH64 => Some(Machine::AArch64),
+        _ => None,
+    }
 }
 
 impl Elf {
     /// Reads a file.
     pub(super) fn parse(file: &[u8]) -> Option<Self> {
-        if !is_elf(file) {
-            return None;
-        }
+        let machine = machine(file)?;
         let segments = segments(file)?;
         let mut sections = sections(file).unwrap_or_default();
         sections.retain(|section| section.len > 0);
@@ -109,7 +118,7 @@ impl Elf {
         let lowest = sections.iter().find(is_program).map_or(0, |section| section.offset);
         let exceptions = sections.iter().find(|section| section.name == b".gcc_except_table");
         let exceptions = exceptions.map(|section| section.offset..section.offset + section.len);
-        Some(Self { segments, areas, lowest, symbols, index, exceptions })
+        Some(Self { machine, segments, areas, lowest, symbols, index, exceptions })
     }
 }
 

@@ -11,12 +11,10 @@ use super::dictionary::{self, Part, parts};
 use super::thin::{self, PART};
 use super::{File, Tables, model};
 use crate::matching;
-use crate::program::ids::model::{X86_64_EXCEPTIONS, X86_64_SYMBOLS, X86_64_TABLES};
 use crate::program::index::ROW;
 use crate::program::limits::BLOCK_LEN;
 use crate::program::{
-    Content, Executable, LEAD, Literal, Op, Params, Range, STRETCH, SYMBOL, Source, Version,
-    WORK_PAGE,
+    Content, Executable, LEAD, Literal, Op, Params, Range, STRETCH, SYMBOL, Source, model_id,
 };
 
 /// Bytes of tables of exceptions that are one op.
@@ -44,7 +42,7 @@ fn differing(a: &[u8], b: &[u8]) -> Vec<(usize, usize)> {
 /// A base's file, and how much its model has worked.
 struct Base<'a> {
     file: File<'a>,
-    pages: u64,
+    work: u64,
 }
 
 type Range64 = std::ops::Range<u64>;
@@ -99,11 +97,7 @@ impl Emitter<'_> {
         let ops = thin::ops(offset, len, covers.iter().map(|cover| (cover.target, cover.len)))
             + found.tables.as_ref().map_or(0, Tables::ops)
             + OPS_OF_TABLES;
-        let id = match params.version {
-            Version::Fifth => X86_64_EXCEPTIONS,
-            Version::Fourth => X86_64_SYMBOLS,
-            _ => X86_64_TABLES,
-        };
+        let id = model_id(params.machine, params.version).context("a model")?;
         let Some(number) = self.writer.begin_model(id, ops, bytes)? else {
             return self.covered((offset, len), layer, covers, &[]);
         };
@@ -145,7 +139,7 @@ impl Emitter<'_> {
             place: number,
             params: &params,
             executable: model(&params, here.clone().map(local)),
-            base: Base { file, pages: 0 },
+            base: Base { file, work: 0 },
             start: offset,
             dictionaries: parts(len, params.len, votes.into_iter()).into_iter().peekable(),
             has_dictionary: false,
@@ -161,7 +155,7 @@ impl Emitter<'_> {
             at = cover.target + cover.len;
         }
         self.uncovered(&mut run, at, offset + len)?;
-        self.writer.end_model(run.base.pages * WORK_PAGE + run.work)?;
+        self.writer.end_model(run.base.work + run.work)?;
         if run.has_dictionary {
             self.go_on_with_group()?;
         }
@@ -327,9 +321,10 @@ impl Emitter<'_> {
         let bytes = &base.file.read(from..from + wanted.len() as u64)?[..];
         let mut predicted = bytes.to_vec();
         let mut classes = vec![0; wanted.len()];
+        let machine = executable.params().machine;
         let mut read = base.file.reader();
         let mut read = |offset: u64, buf: &mut [u8]| {
-            base.pages += 1;
+            base.work += machine.work(buf.len());
             read(offset, buf)
         };
         if bytes == wanted {
@@ -338,7 +333,7 @@ impl Emitter<'_> {
             for at in (0..wanted.len()).step_by(STRETCH) {
                 let end = wanted.len().min(at + STRETCH);
                 executable.look(from + at as u64, to + at as u64, &bytes[at..end], &mut read)?;
-                plain &= executable.fields().next().is_none();
+                plain &= executable.addresses() == 0;
             }
             if plain {
                 self.writer.copy(source, file + from, wanted.len() as u64)?;

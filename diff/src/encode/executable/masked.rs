@@ -67,11 +67,7 @@ fn mask(params: &Params, file: File<'_>, from: usize, bytes: &mut [u8]) -> io::R
     for (number, stretch) in bytes.chunks_mut(STRETCH).enumerate() {
         let at = (from + number * STRETCH) as u64;
         executable.look(at, at, stretch, &mut read).map_err(io::Error::other)?;
-        for (at, len, is_plain) in executable.fields() {
-            if is_plain {
-                stretch[at..at + len].fill(0);
-            }
-        }
+        executable.mask(stretch);
     }
     Ok(())
 }

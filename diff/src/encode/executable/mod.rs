@@ -19,7 +19,9 @@ use std::io;
 use std::ops::Range;
 
 use crate::matching::{self, Costs, Cover, Effort};
-use crate::program::{Content, Executable, Interval, Params, Source, SymbolTables, Version};
+use crate::program::{
+    Content, Executable, Interval, Machine, Params, Source, SymbolTables, Version,
+};
 use cut::Cuts;
 use elf::Elf;
 pub(crate) use elf::is_elf;
@@ -118,7 +120,11 @@ fn params(from: &Elf, to: &Elf, len: usize, target_len: usize) -> Option<Params>
         areas: from.areas.clone(),
         new: to.new_areas(),
         symbols: SymbolTables::default(),
-        version: if has_exceptions { Version::Fifth } else { Version::Third },
+        machine: from.machine,
+        version: match from.machine {
+            Machine::X86_64 if !has_exceptions => Version::Third,
+            _ => Version::Fifth,
+        },
     };
     params.to_bytes().map(|_| params)
 }

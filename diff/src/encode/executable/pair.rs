@@ -11,7 +11,7 @@ use super::file::File;
 use super::thin::thin;
 use super::{Found, Tables, cuts, exceptions, params, symbols};
 use crate::matching::{Costs, Cover, Scored};
-use crate::program::{Params, Version};
+use crate::program::{Machine, Params, Version};
 
 /// Ops at most of covers, of what stands between them and of names: all of them go into one unit.
 const OPS: u64 = 250_000;
@@ -41,7 +41,9 @@ impl Pair {
     pub(super) fn parse(base: File<'_>, target: File<'_>) -> io::Result<Option<Self>> {
         let Some(from) = Elf::parse(&base.whole()?) else { return Ok(None) };
         let bytes = target.whole()?;
-        let Some(to) = Elf::parse(&bytes) else { return Ok(None) };
+        let Some(to) = Elf::parse(&bytes).filter(|to| to.machine == from.machine) else {
+            return Ok(None);
+        };
         let sizes = symbols::tables(&from, &to).filter(|_| symbols::in_order(&bytes, &to));
         drop(bytes);
         let (mut from, mut to) = (from, to);
@@ -108,6 +110,9 @@ impl Pair {
         }
         let len = self.cut_target.len_without(target.len() as usize) as u64;
         let mut covers = self.whole(&thin(scored, len, most, &Costs::CODE));
+        if self.to.machine == Machine::AArch64 {
+            cut::to_words(&mut covers, &self.to.areas);
+        }
         if let Some(exceptions) = &self.exceptions {
             covers = cut::outside(&covers, exceptions);
         }

@@ -100,6 +100,41 @@ pub(crate) fn program(count: usize, gone: impl Fn(usize) -> bool) -> Vec<u8> {
     file
 }
 
+/// A library for AArch64 of so many functions, the text of some of which is longer; none without a compiler.
+fn cross_compiled(dir: &Path, functions: u32, longer: bool) -> Option<Vec<u8>> {
+    let (from, to) = (dir.join("library.c"), dir.join("library.so"));
+    let mut source = String::from("extern int out(const char *, int);\nstatic int table[999];\n");
+    for n in 0..functions {
+        let more = if longer && n % 16 == 3 { "x += out(\"more\", table[x & 7]);" } else { "" };
+        let other = n.saturating_sub(n % 13 + 1);
+        source += &format!(
+            "int f{n}(int x) {{ if (x > {n}) {{ {more} x ^= table[{}]++; }}\n\
+             for (; x & 3; x++) out(\"text of {n}\", x);\n return x ? f{other}(x - 1) : {n}; }}\n",
+            n * 7 % 999
+        );
+    }
+    std::fs::write(&from, source).unwrap();
+    let mut command = Command::new("aarch64-linux-gnu-gcc");
+    command.args(["-O2", "-shared", "-fPIC", "-nostdlib", "-o"]).arg(&to).arg(&from);
+    command.stderr(std::process::Stdio::null());
+    let status = command.status().ok()?;
+    status.success().then(|| std::fs::read(to).unwrap())
+}
+
+#[test]
+fn a_library_for_aarch64_comes_back_and_the_model_pays() {
+    let dir = tempfile::tempdir().unwrap();
+    let made = |longer| cross_compiled(dir.path(), 800, longer);
+    let Some((first, second)) = made(false).zip(made(true)) else { return };
+    let base = layer(tar(&[("lib/library.so", &first, 1)]));
+    let target = layer(tar(&[("lib/library.so", &second, 2)]));
+    let bases = std::slice::from_ref(&base);
+    let (with, encoded) = round_trip(&target, bases, &Options::default());
+    let (without, _) = round_trip(&target, bases, &Options { level: 3, ..Options::default() });
+    assert!(encoded.summary.head.ids.contains(&(1, model::AARCH64)));
+    assert!(with * 3 < without, "{with} with the model, {without} without");
+}
+
 /// A small file with headers: one segment, code and names of sections.
 fn small() -> Vec<u8> {
     let mut file = vec![0; 2000];
@@ -143,7 +178,7 @@ fn a_part_of_a_file_has_the_sections_that_are_in_it() {
 fn files_that_lie_are_bytes() {
     let lies: [(usize, &[u8]); 7] = [
         // Another machine; a section in another; sections and segments beyond the end; absurd counts.
-        (18, &[183]),
+        (18, &[40]),
         (328 + 24, &[0, 3]),
         (264 + 32, &[0; 8]),
         (264 + 33, &[255; 7]),

@@ -13,11 +13,11 @@ use super::super::ids::stream;
 use super::super::input::out_of_range;
 use super::super::limits::BLOCK_LEN;
 use super::super::meter;
-use super::super::model::params::{Params, Version};
+use super::super::model::params::Params;
 use super::super::model::symbol::Values;
+use super::super::model::version::Version;
 use super::super::model::{
-    Executable, Interval, LEAD, STRETCH, WORK_BYTE, WORK_PAGE, WORK_SYMBOLS, exceptions_memory,
-    index_memory,
+    Executable, Interval, LEAD, STRETCH, WORK_BYTE, WORK_SYMBOLS, exceptions_memory, index_memory,
 };
 use super::super::op::{Literal, Op};
 use super::super::stream::Stream;
@@ -246,14 +246,14 @@ impl<R: Read, S: Sources> Decoder<R, S> {
         let model =
             unit.run.as_mut().filter(|run| run.turns_code()).and_then(|run| run.model.as_mut());
         let (_, executable) = model.ok_or_else(|| out_of_range("a dictionary without a model"))?;
-        let (source, file) = (executable.params().source, executable.params().offset);
+        let Params { source, offset: file, machine, .. } = *executable.params();
         if !executable.params().has(range.source, range.offset, range.len) {
             return Ok(());
         }
         self.meter.work(range.len.saturating_mul(WORK_BYTE))?;
         let mut view = self.view(u64::MAX);
         executable.dictionary(range.offset - file, bytes, &mut |at, buf| {
-            view.meter.work(WORK_PAGE)?;
+            view.meter.work(machine.work(buf.len()))?;
             view.read_at(source, file.wrapping_add(at), buf)
         })
     }
@@ -269,13 +269,13 @@ impl<R: Read, S: Sources> Decoder<R, S> {
         let Some((_, executable)) = &mut run.model else { return Err(out_of_range("a model")) };
         let (mut spare, mut classes) =
             (std::mem::take(&mut self.spare), std::mem::take(&mut self.classes));
-        let (source, file) = (executable.params().source, executable.params().offset);
+        let Params { source, offset: file, machine, .. } = *executable.params();
         let mut base = offset.wrapping_sub(file);
         let mut target = run.made;
         for stretch in chunk.chunks_mut(STRETCH) {
             let mut view = self.view(u64::MAX);
             executable.begin(base, target, stretch, &mut |at, buf| {
-                view.meter.work(WORK_PAGE)?;
+                view.meter.work(machine.work(buf.len()))?;
                 view.read_at(source, file.wrapping_add(at), buf)
             })?;
             spare.clear();

@@ -12,7 +12,8 @@ use super::super::ids::{Registry, stream};
 use super::super::input::out_of_range;
 use super::super::limits::{CONTROL_LEN, PARAMS_LEN, SLICE_LEN, UNIT_MODELS, UNIT_OPS};
 use super::super::meter;
-use super::super::model::params::{Params, Version};
+use super::super::model::params::Params;
+use super::super::model::version::of_id;
 use super::super::stream::Stream;
 use super::super::streams::{Record, is_moved};
 use super::executable::Run;
@@ -57,14 +58,14 @@ impl<R: Read, S: Sources> Decoder<R, S> {
         for _ in 0..self.input.varint("the number of models", UNIT_MODELS)? {
             let id = self.input.varint("a model", u64::MAX)?;
             let params_len = self.input.varint("the length of a model's parameters", PARAMS_LEN)?;
-            let version = Version::from_id(id).filter(|_| self.head.lists(Registry::Model, id));
-            let version = version.ok_or_else(|| out_of_range("a model"))?;
+            let model = of_id(id).filter(|_| self.head.lists(Registry::Model, id));
+            let model = model.ok_or_else(|| out_of_range("a model"))?;
             let held = meter::model_params(params_len);
             self.meter.hold(held)?;
             models_held += held;
             let mut params = Vec::new();
             self.input.bytes(params_len, &mut params)?;
-            models.push(Params::parse(&params, version)?);
+            models.push(Params::parse(&params, model)?);
         }
         let ops = self.input.varint("the number of ops", UNIT_OPS)?;
         self.ops_read = self.ops_read.saturating_add(ops);

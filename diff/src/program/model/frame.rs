@@ -3,9 +3,10 @@
 //! System V ABI for AMD64, "Unwind Library Interface", and DWARF 4, 6.4. A description is known by what its own
 //! fields say: there is no index, and one that is not wholly in the stretch is left.
 
+use super::kind::{Begin, Kind, Unit};
 use super::params::Area;
 use super::stretch::{Reference, Stretch};
-use super::{Begin, Kind};
+use super::version::Machine;
 
 /// Bytes of the longest description, beside its length.
 const LONGEST: u64 = 1 << 16;
@@ -43,7 +44,7 @@ impl Stretch<'_> {
                     list.push(Reference {
                         at: start.at + 4,
                         width: 4,
-                        kind: Kind::Span(Begin::First),
+                        kind: Kind::Span(Begin::First, 0),
                         target: frame.code + frame.len,
                         change: frame.code,
                     });
@@ -95,30 +96,50 @@ impl Stretch<'_> {
         let Some(rest) = self.bytes.get((place - self.base) as usize..) else { return };
         let rest = rest.get(..(frame.end - place) as usize).unwrap_or_default();
         let Some((&augmentation, _)) = rest.split_first() else { return };
-        if augmentation == 4 {
-            list.extend(self.pointed(place + 1));
+        match (self.machine, augmentation) {
+            (_, 4) => list.extend(self.pointed(place + 1, 4)),
+            (Machine::AArch64, 8) => list.extend(self.pointed(place + 1, 8)),
+            _ => {}
         }
         let mut program = Program { bytes: rest, at: 1 + usize::from(augmentation) };
+        let unit = self.machine.unit(Program { ..program });
         let (mut address, mut begin) = (frame.code, Begin::First);
         while let Some((at, width, advance)) = program.next_advance() {
             if list.len() >= MOST {
                 return;
             }
-            let next = address.wrapping_add(advance);
+            let next = address.wrapping_add(advance << unit);
             let at = (place - self.base) as u32 + at as u32;
-            let kind = if width == 0 { Kind::Short(begin) } else { Kind::Span(begin) };
+            let kind = if width == 0 { Kind::Short(begin, unit) } else { Kind::Span(begin, unit) };
             list.push(Reference { at, width: width.max(1), kind, target: next, change: address });
             (address, begin) = (next, Begin::Behind);
         }
     }
 
-    /// Four bytes that say the distance of anything in the file from their own place.
-    fn pointed(&self, place: u64) -> Option<Reference> {
-        let (at, value) = self.four(place)?;
+    /// So many bytes, 4 or 8, that say the distance of anything in the file from their own place.
+    fn pointed(&self, place: u64, width: u8) -> Option<Reference> {
+        let (at, value) = if width == 4 { self.four(place)? } else { self.eight(place)? };
         let (address, change) = self.field(place)?;
         let target = address.wrapping_add(value);
         self.from.place(target).filter(|_| value != 0)?;
-        Some(Reference { at, width: 4, kind: Kind::FromStart, target, change })
+        Some(Reference { at, width, kind: Kind::FromStart, target, change })
+    }
+}
+
+impl Machine {
+    /// What advances count: where instructions have 4 bytes, these, unless all of them could be bytes. What says it stands
+    /// in the common part, which may not be in the stretch.
+    fn unit(self, mut program: Program<'_>) -> Unit {
+        match self {
+            Self::X86_64 => 0,
+            Self::AArch64 => loop {
+                match program.next_advance() {
+                    Some((_, _, advance)) if advance % 4 != 0 => return 2,
+                    Some(_) => {}
+                    None => return 0,
+                }
+            },
+        }
     }
 }
 
@@ -171,7 +192,8 @@ impl Program<'_> {
 #[cfg(all(test, feature = "encode"))]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::super::params::{Content, Params, Segment, SymbolTables, Version};
+    use super::super::params::{Content, Params, Segment, SymbolTables};
+    use super::super::version::{Machine, Version};
     use super::super::{Executable, Interval};
     use super::*;
     use crate::program::Source;
@@ -209,7 +231,11 @@ mod tests {
 
     /// What is predicted of `base` over a map in which [`SHIFT`] bytes are inserted twice; the classes.
     fn predicted(base: &[u8]) -> (Vec<u8>, Vec<u8>) {
-        let mut executable = model(base.len() as u64);
+        predicted_for(Machine::X86_64, base)
+    }
+
+    fn predicted_for(machine: Machine, base: &[u8]) -> (Vec<u8>, Vec<u8>) {
+        let mut executable = model(machine, base.len() as u64);
         let mut read = |_: u64, _: &mut [u8]| Ok(());
         executable.begin(FRAMES, FRAMES + SHIFT, base, &mut read).unwrap();
         let (mut bytes, mut classes) = (base.to_vec(), vec![0; base.len()]);
@@ -217,7 +243,7 @@ mod tests {
         (bytes, classes)
     }
 
-    fn model(len: u64) -> Executable {
+    fn model(machine: Machine, len: u64) -> Executable {
         let segment = |extra| Segment { offset: 0, len: 90_000, address: FIRST, extra };
         let area = |offset, end, content| Area { offset, len: end - offset, content };
         let params = Params {
@@ -234,6 +260,7 @@ mod tests {
             ],
             new: Vec::new(),
             symbols: SymbolTables::default(),
+            machine,
             version: Version::Second,
         };
         let interval = |base: u64, target: u64, end: u64| Interval {
@@ -272,12 +299,39 @@ mod tests {
     }
 
     #[test]
+    fn advances_may_count_instructions() {
+        // 11 and 1 instructions; 16 bytes are inserted behind the tenth.
+        let base = frames(&[(960, 100, 0, &[0x40 | 11, 0x41])], 0);
+        let wanted = frames(&[(960, 116, 0, &[0x40 | 15, 0x41])], SHIFT);
+        assert_eq!(predicted_for(Machine::AArch64, &base).0, wanted);
+        assert_ne!(predicted(&base).0, wanted);
+        // All of these may be bytes.
+        let base = frames(&[(960, 100, 0, &[0x40 | 44, 2, 4])], 0);
+        let wanted = frames(&[(960, 116, 0, &[0x40 | 60, 2, 4])], SHIFT);
+        assert_eq!(predicted_for(Machine::AArch64, &base).0, wanted);
+    }
+
+    #[test]
+    fn what_is_pointed_to_may_have_eight_bytes() {
+        let wide = |data: u64, shift: u64| {
+            let mut bytes = frames(&[(100, 50, data, &[0x44])], shift);
+            bytes[24] += 4;
+            bytes[24 + 16] = 8;
+            bytes.splice(24 + 21..24 + 21, [0; 4]);
+            bytes
+        };
+        let (base, wanted) = (wide(9000, 0), wide(9000 + 2 * SHIFT, SHIFT));
+        assert_eq!(predicted_for(Machine::AArch64, &base).0, wanted);
+        assert_ne!(predicted(&base).0, wanted);
+    }
+
+    #[test]
     fn advances_are_bounded() {
         let base = frames(&[(100, 50, 0, &[0x40; 60_000])], 0);
-        let mut executable = model(base.len() as u64);
+        let mut executable = model(Machine::X86_64, base.len() as u64);
         let mut read = |_: u64, _: &mut [u8]| Ok(());
         executable.begin(FRAMES, FRAMES, &base, &mut read).unwrap();
-        assert_eq!(executable.fields().count(), MOST);
+        assert_eq!(executable.addresses(), MOST);
     }
 
     #[test]

@@ -117,7 +117,8 @@ impl Stretch<'_> {
 #[cfg(all(test, feature = "encode"))]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::super::params::{Params, Segment, SymbolTables, Version};
+    use super::super::params::{Params, Segment, SymbolTables};
+    use super::super::version::{Machine, Version};
     use super::super::{Executable, Interval};
     use crate::program::Source;
 
@@ -175,6 +176,7 @@ mod tests {
             ],
             new: Vec::new(),
             symbols: SymbolTables::default(),
+            machine: Machine::X86_64,
             version: Version::Third,
         };
         let places = [0, 1000, NAMES + 100, VALUES + 200, END];

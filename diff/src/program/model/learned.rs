@@ -1,29 +1,40 @@
 //! Targets that corrected references told: where an address of the base is in the target.
 
-/// Addresses at most; more are not learned.
-const MOST: usize = 1 << 18;
-/// Slots of the table, as a power of two.
-const SLOT_BITS: u32 = 19;
+use super::version::Machine;
+
+impl Machine {
+    /// Slots of the table, as a power of two; half of them are addresses at most, more are not learned.
+    const fn slot_bits(self) -> u32 {
+        match self {
+            Self::X86_64 => 19,
+            Self::AArch64 => 20,
+        }
+    }
+}
 
 /// A table of addresses, relative to the first ones of base and target.
 #[derive(Debug, Clone)]
 pub(crate) struct Learned {
     /// One more than the base's address, or 0, and the target's.
     slots: Vec<(u32, u32)>,
+    bits: u32,
     len: usize,
 }
 
 impl Learned {
     /// Bytes of memory.
-    pub(crate) const MEMORY: u64 = 8 << SLOT_BITS;
+    pub(crate) const fn memory(machine: Machine) -> u64 {
+        8 << machine.slot_bits()
+    }
 
-    pub(crate) fn new() -> Self {
-        Self { slots: vec![(0, 0); 1 << SLOT_BITS], len: 0 }
+    pub(crate) fn new(machine: Machine) -> Self {
+        let bits = machine.slot_bits();
+        Self { slots: vec![(0, 0); 1 << bits], bits, len: 0 }
     }
 
     fn place(&self, base: u32) -> usize {
         let mask = self.slots.len() - 1;
-        let mut place = (base.wrapping_mul(0x9e37_79b1) >> (32 - SLOT_BITS)) as usize;
+        let mut place = (base.wrapping_mul(0x9e37_79b1) >> (32 - self.bits)) as usize;
         // Half of the slots stay free, so this ends.
         while let Some(&(key, _)) = self.slots.get(place & mask) {
             if key == 0 || key == base.wrapping_add(1) {
@@ -43,10 +54,11 @@ impl Learned {
     /// An address is there; what was told last counts.
     pub(crate) fn tell(&mut self, base: u32, target: u32) {
         let place = self.place(base);
+        let most = self.slots.len() / 2;
         let Some(slot) = self.slots.get_mut(place) else { return };
         if slot.0 == 0 {
             // The last address has no key.
-            if self.len == MOST || base == u32::MAX {
+            if self.len == most || base == u32::MAX {
                 return;
             }
             self.len += 1;
@@ -61,7 +73,7 @@ mod tests {
 
     #[test]
     fn what_was_told_last_counts() {
-        let mut learned = Learned::new();
+        let mut learned = Learned::new(Machine::AArch64);
         assert_eq!(learned.find(7), None);
         learned.tell(7, 8);
         learned.tell(7, 9);
@@ -74,8 +86,8 @@ mod tests {
 
     #[test]
     fn a_full_table_keeps_what_it_has() {
-        let mut learned = Learned::new();
-        let most = MOST as u32;
+        let mut learned = Learned::new(Machine::X86_64);
+        let most = 1 << 18;
         for base in 0..most + 10 {
             learned.tell(base * 16, base);
         }

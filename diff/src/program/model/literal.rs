@@ -4,16 +4,19 @@
 //! instruction is never depends on its field, so the same fields are found in both forms; but of one that the end cuts
 //! off, bytes that look like an instruction may be turned. A writer checks that what it turned comes back.
 
-use super::instruction::{LONGEST, decode};
+use super::aarch64::{self, Form};
 use super::params::{Area, Content};
 use super::rows::Rows;
 use super::space::Space;
+use super::version::Machine;
+use super::x86_64::{LONGEST, decode};
 
 /// Bytes before the literals that a sweep begins with, so that it is in step with the instructions.
 pub(crate) const LEAD: usize = 64;
 
 /// The code of a target's file.
 pub(super) struct NewCode<'a> {
+    pub(super) machine: Machine,
     pub(super) space: &'a Space,
     /// What stands where in the file, ascending.
     pub(super) areas: &'a [Area],
@@ -45,7 +48,10 @@ impl NewCode<'_> {
             let stop = lead + (to - at) as usize;
             let Some(bytes) = bytes.get_mut(begin..stop) else { continue };
             match (area.content, Rows::of(area)) {
-                (Content::Code, _) => self.turn_area(turn, bytes, first, from),
+                (Content::Code, _) => match self.machine {
+                    Machine::X86_64 => self.turn_area(turn, bytes, first, from),
+                    Machine::AArch64 => self.turn_words(turn, bytes, first, from),
+                },
                 (_, Some(rows)) => rows.turn(turn, bytes, first, from),
                 _ => {}
             }
@@ -81,6 +87,37 @@ impl NewCode<'_> {
             at += instruction.len;
         }
     }
+
+    /// Turns the instructions of 4 bytes in code at `first` of the file that lie behind `from`.
+    fn turn_words(&self, turn: Turn, code: &mut [u8], first: u64, from: u64) {
+        let from = from.next_multiple_of(aarch64::LEN as u64);
+        let skipped = from.saturating_sub(first) as usize;
+        let words = code.get_mut(skipped..).unwrap_or_default().chunks_exact_mut(aarch64::LEN);
+        for (place, bytes) in (from..).step_by(aarch64::LEN).zip(words) {
+            let Some(bytes) = bytes.first_chunk_mut::<{ aarch64::LEN }>() else { continue };
+            let word = u32::from_le_bytes(*bytes);
+            let Some(form) = Form::of(word).filter(|form| form.is_turned()) else { continue };
+            let Some(here) = self.space.address(place) else { continue };
+            let (number, own) = (form.number(word), form.turned(self.space, here));
+            let number = match turn {
+                Turn::ToAddress => number.wrapping_add(own),
+                Turn::ToDistance => number.wrapping_sub(own),
+            };
+            *bytes = form.with(word, number).to_le_bytes();
+        }
+    }
+}
+
+impl Form {
+    /// Whether its number is turned.
+    pub(super) fn is_turned(self) -> bool {
+        matches!(self, Self::Call | Self::Page)
+    }
+
+    /// The number that says an address where it is turned: instructions or pages from the first address of a file.
+    pub(super) fn turned(self, space: &Space, address: u64) -> u32 {
+        if self == Self::Page { space.pages(address) } else { space.distance(address) >> 2 }
+    }
 }
 
 #[cfg(all(test, feature = "encode"))]
@@ -100,7 +137,8 @@ mod tests {
         let code = |&(offset, len): &(u64, u64)| Area { offset, len, content: Content::Code };
         let areas: Vec<Area> = areas.iter().map(code).collect();
         let mut bytes = bytes.to_vec();
-        NewCode { space: &space(), areas: &areas }.turn(turn, &mut bytes, lead, at);
+        NewCode { machine: Machine::X86_64, space: &space(), areas: &areas }
+            .turn(turn, &mut bytes, lead, at);
         bytes
     }
 
@@ -136,7 +174,53 @@ mod tests {
         assert_eq!(turned(Turn::ToAddress, &code, 4, 1004, &areas), code);
     }
 
+    #[test]
+    fn calls_and_pages_of_words_are_turned() {
+        let areas = [Area { offset: 0, len: 9999, content: Content::Code }];
+        let turned = |turn, words: &[u32], lead: usize, at| -> Vec<u32> {
+            let mut bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+            let (machine, space) = (Machine::AArch64, &space());
+            NewCode { machine, space, areas: &areas }.turn(turn, &mut bytes, lead, at);
+            bytes.chunks(4).map(|word| u32::from_le_bytes(word.try_into().unwrap())).collect()
+        };
+        // BL, B, B.NE, ADRP and ADD: from 0x401000 on, the BL 4 bytes behind.
+        let words = [0xd503_201f, 0x97ff_ffff, 0x1400_0002, 0x5400_0021, 0xb000_0021, 0x911f_c021];
+        let there = turned(Turn::ToAddress, &words, 0, 4096);
+        let wanted = [0xd503_201f, 0x9400_0400, 0x1400_0002, 0x5400_0021, 0xd000_0021, 0x911f_c021];
+        assert_eq!(there, wanted);
+        assert_eq!(turned(Turn::ToDistance, &there, 0, 4096), words);
+        // What stands before, or is cut, stays.
+        let half = turned(Turn::ToAddress, &words, 8, 4104);
+        assert_eq!((half[1], half[4]), (words[1], wanted[4]));
+        assert_eq!(turned(Turn::ToAddress, &words, 6, 4102)[1], words[1]);
+        assert_eq!(turned(Turn::ToAddress, &words, 0, 4097)[1], words[1]);
+    }
+
     proptest! {
+        #[test]
+        fn words_come_back(
+            tops in prop::collection::vec(prop_oneof![Just(0x94u8), Just(0xb0), any::<u8>()], 0..40),
+            rest: u64,
+            lead in 0usize..=LEAD,
+            at in 64u64..1000,
+        ) {
+            let words = tops.iter().zip(1..).flat_map(|(&top, n)| {
+                (u32::from(top) << 24 | rest.wrapping_mul(n) as u32 >> 8).to_le_bytes()
+            });
+            let code: Vec<u8> = words.collect();
+            let lead = lead.min(code.len());
+            let areas = [Area { offset: 30, len: 970, content: Content::Code }];
+            let (machine, space) = (Machine::AArch64, &Space::new(&[Segment {
+                offset: 0, len: 900, address: rest >> 1, extra: 0,
+            }]));
+            let new = NewCode { machine, space, areas: &areas };
+            let mut bytes = code.clone();
+            new.turn(Turn::ToAddress, &mut bytes, lead, at);
+            prop_assert_eq!(&bytes[..lead], &code[..lead]);
+            new.turn(Turn::ToDistance, &mut bytes, lead, at);
+            prop_assert_eq!(bytes, code);
+        }
+
         #[test]
         fn what_is_turned_comes_back(
             code in prop::collection::vec(prop_oneof![2 => Just(0xe8u8), 1 => Just(0x8du8), 3 => any::<u8>()], 0..300),

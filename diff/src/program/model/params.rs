@@ -4,11 +4,11 @@
 use dd_inspect::failure::Failure;
 
 use super::super::hooks::Source;
-use super::super::ids::model;
 use super::super::input::out_of_range;
 use super::super::varint;
 use super::SYMBOL;
 pub(crate) use super::symbols::SymbolTables;
+use super::version::{Machine, Version};
 
 /// Segments of a file.
 const SEGMENTS: u64 = 32;
@@ -40,37 +40,9 @@ pub(crate) struct Params {
     pub(crate) new: Vec<Area>,
     /// Symbols and their names; from the fourth version on.
     pub(crate) symbols: SymbolTables,
-    /// Which version of the model it is.
+    /// Which model it is.
+    pub(crate) machine: Machine,
     pub(crate) version: Version,
-}
-
-/// Versions of the model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Version {
-    /// Edits alone.
-    First,
-    /// New code too.
-    Second,
-    /// New tables too.
-    Third,
-    /// Symbols and their names too.
-    Fourth,
-    /// Tables of exceptions too.
-    Fifth,
-}
-
-impl Version {
-    /// The version with this id of a model.
-    pub(crate) fn from_id(id: u64) -> Option<Self> {
-        match id {
-            model::X86_64 => Some(Self::First),
-            model::X86_64_CODE => Some(Self::Second),
-            model::X86_64_TABLES => Some(Self::Third),
-            model::X86_64_SYMBOLS => Some(Self::Fourth),
-            model::X86_64_EXCEPTIONS => Some(Self::Fifth),
-            _ => None,
-        }
-    }
 }
 
 /// A part of a file that is loaded into memory; segments ascend in both without overlap.
@@ -154,7 +126,10 @@ impl Params {
     }
 
     /// Reads parameters; they must be used up.
-    pub(crate) fn parse(bytes: &[u8], version: Version) -> Result<Self, Failure> {
+    pub(crate) fn parse(
+        bytes: &[u8],
+        (machine, version): (Machine, Version),
+    ) -> Result<Self, Failure> {
         let mut reader = Reader { bytes, at: 0 };
         let source = Source::from_number(reader.integer(u64::MAX)?).ok_or_else(wrong)?;
         let offset = reader.integer(u64::MAX)?;
@@ -187,6 +162,7 @@ impl Params {
             areas,
             new,
             symbols,
+            machine,
             version,
         })
     }
@@ -314,13 +290,14 @@ impl Params {
                 varint::put(&mut out, value);
             }
         }
-        Self::parse(&out, self.version).is_ok().then_some(out)
+        Self::parse(&out, (self.machine, self.version)).is_ok().then_some(out)
     }
 }
 
 #[cfg(all(test, feature = "encode"))]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use super::super::version::of_id;
     use super::*;
     use proptest::prelude::*;
 
@@ -341,6 +318,7 @@ mod tests {
             areas: vec![area(64, 4000, Content::Code), area(4096, 100, Content::Pointers)],
             new: Vec::new(),
             symbols: SymbolTables::default(),
+            machine: Machine::X86_64,
             version: Version::First,
         }
     }
@@ -354,7 +332,7 @@ mod tests {
     #[test]
     fn they_come_back() {
         let bytes = params().to_bytes().unwrap();
-        let parse = |bytes: &[u8]| Params::parse(bytes, Version::First);
+        let parse = |bytes: &[u8]| Params::parse(bytes, (Machine::X86_64, Version::First));
         assert_eq!(parse(&bytes).unwrap(), params());
         for len in 0..bytes.len() {
             assert!(parse(&bytes[..len]).is_err(), "{len}");
@@ -372,8 +350,8 @@ mod tests {
         };
         let good = with(vec![(5, 10), (15, 8985)]);
         let bytes = good.to_bytes().unwrap();
-        assert_eq!(Params::parse(&bytes, Version::Second).unwrap(), good);
-        assert!(Params::parse(&bytes, Version::First).is_err());
+        assert_eq!(Params::parse(&bytes, (Machine::X86_64, Version::Second)).unwrap(), good);
+        assert!(Params::parse(&bytes, (Machine::X86_64, Version::First)).is_err());
         for wrong in [vec![(5, 10), (14, 1)], vec![(5, 0)], vec![(0, 9001)], vec![(1, 1); 513]] {
             assert!(with(wrong).to_bytes().is_none());
         }
@@ -397,9 +375,8 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_read_or_refused(bytes: Vec<u8>) {
-            use Version::{Fifth, First, Fourth, Second, Third};
-            for version in [First, Second, Third, Fourth, Fifth] {
-                if let Ok(params) = Params::parse(&bytes, version) {
+            for model in (1..=6).filter_map(of_id) {
+                if let Ok(params) = Params::parse(&bytes, model) {
                     prop_assert_eq!(params.to_bytes(), Some(bytes.clone()));
                 }
             }

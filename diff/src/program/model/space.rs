@@ -54,6 +54,11 @@ impl Space {
         address.wrapping_sub(self.first) as u32
     }
 
+    /// How many pages of 4096 bytes the page of any address is behind the first one's, modulo 2^32.
+    pub(super) fn pages(&self, address: u64) -> u32 {
+        (address >> 12).wrapping_sub(self.first >> 12) as u32
+    }
+
     /// What stands at an address.
     pub(super) fn place(&self, address: u64) -> Option<Place> {
         let next = self.segments.partition_point(|segment| segment.address <= address);

@@ -1,12 +1,13 @@
 //! Finds the addresses in a stretch of a base's file.
 
 use super::Kind;
-use super::instruction::Form;
 use super::params::Area;
 use super::space::{Place, Space};
+use super::version::Machine;
+use super::x86_64::Form;
 
 /// An address in a stretch. Where its target moves by some distance, its value changes by that and
-/// by `change`; what other kinds say see [`Kind`].
+/// by `change`; what other kinds say see [`Kind`]. Of [`Kind::Word`] `change` is the address of the instruction in the target.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Reference {
     /// Where in the stretch it stands; bytes of it.
@@ -25,6 +26,7 @@ pub(super) struct Stretch<'a> {
     pub(super) bytes: &'a [u8],
     /// Addresses of eight bytes mean nothing before this place of the file.
     pub(super) lowest: u64,
+    pub(super) machine: Machine,
     /// The memory of base and target.
     pub(super) from: &'a Space,
     pub(super) to: &'a Space,
@@ -42,7 +44,7 @@ impl Stretch<'_> {
         Some((at as u32, i64::from(i32::from_le_bytes(*bytes)) as u64))
     }
 
-    fn eight(&self, place: u64) -> Option<(u32, u64)> {
+    pub(super) fn eight(&self, place: u64) -> Option<(u32, u64)> {
         let at = place.checked_sub(self.base)?;
         let bytes = self.bytes.get(at as usize..)?.first_chunk::<8>()?;
         Some((at as u32, u64::from_le_bytes(*bytes)))

@@ -2,8 +2,8 @@
 
 use dd_inspect::failure::Failure;
 
-use super::instruction::{Form, LONGEST, decode};
 use super::params::Area;
+use super::x86_64::{Form, LONGEST, decode};
 
 /// Bytes of a page.
 pub(crate) const PAGE: u64 = 4096;

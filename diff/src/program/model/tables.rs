@@ -5,10 +5,11 @@ use dd_inspect::failure::Failure;
 use super::super::input::out_of_range;
 use super::exceptions::{Exceptions, Where, first};
 use super::index::{HEAD, Index, ROW, Row};
-use super::params::{Area, Content, Params, SymbolTables, Version};
+use super::params::{Area, Content, Params, SymbolTables};
 use super::space::Space;
 use super::symbol::{Values, Wanted};
 use super::symbols::Symbols;
+use super::version::Version;
 use super::{Executable, Kind, Read, SYMBOL};
 
 /// Work of a row of the base: it is moved and sorted.
@@ -212,7 +213,7 @@ impl Executable {
         *work += WORK_TABLES * (from.len + frames.len + new_frames.len);
         let base = (&self.base, &from, (&descriptions[..], frames.offset));
         let target = (&self.target, &to, (&self.told_frames[..], new_frames.offset));
-        let made = Exceptions::new(base, &bytes, target);
+        let made = Exceptions::new(self.params.machine, base, &bytes, target);
         made.ok_or_else(|| out_of_range("an area of tables of exceptions"))
     }
 }

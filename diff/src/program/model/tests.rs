@@ -22,6 +22,7 @@ fn symbols(version: Version) -> Executable {
             areas: vec![area],
             new: Vec::new(),
             symbols: SymbolTables::default(),
+            machine: Machine::X86_64,
             version,
         },
         std::iter::empty(),

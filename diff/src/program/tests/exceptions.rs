@@ -121,6 +121,7 @@ fn params(source: Source) -> Params {
         areas,
         new,
         symbols: SymbolTables::default(),
+        machine: Machine::X86_64,
         version: Version::Fifth,
     }
 }

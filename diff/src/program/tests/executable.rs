@@ -15,6 +15,10 @@ const SECOND_PAYLOAD: &str = "code-4.payload";
 const THIRD_PAYLOAD: &str = "tables-5.payload";
 /// The same models with corrections by class.
 const BY_CLASS_PAYLOADS: [&str; 3] = ["executable-8.payload", "code-8.payload", "tables-8.payload"];
+/// What is for AArch64, and what it rebuilds over `file_of(Machine::AArch64, 0)`, 20 bytes in.
+const AARCH64: (Machine, Version) = (Machine::AArch64, Version::Fifth);
+const AARCH64_PAYLOAD: &str = "aarch64-10.payload";
+const AARCH64_LAYER: &str = "d6cba9588b5ebacc6dd855c48065ed4c4f6700be7d3756e844d70c4fc28822a8";
 /// What they rebuild over `file(0)`, 20 bytes in.
 const SECOND_LAYER: &str = "83bf9dc1dec77c391224484ee759cffd942e02e85251bf33be496896c3245041";
 const LAYER: &str = "9364a92a711e078bf36aed37deda4748aed3ad626885dfa4fc220795d41b753c";
@@ -34,8 +38,39 @@ const INSERTED: u64 = 96;
 /// The call before which bytes are inserted.
 const AT: u64 = 700;
 
-/// A file whose addresses mean the same wherever they stand: `inserted` bytes move what follows them.
+/// A file for x86-64 whose addresses mean the same wherever they stand: `inserted` bytes move what follows them.
 fn file(inserted: u64) -> Vec<u8> {
+    file_of(Machine::X86_64, inserted)
+}
+
+/// Twelve bytes of code at `here`: a call, and an address that is taken.
+fn code_of(machine: Machine, here: u64, called: u64, taken: u64) -> Vec<u8> {
+    let distance = |from: u64, to: u64| to.wrapping_sub(from) as u32;
+    match machine {
+        Machine::X86_64 => {
+            let (call, lea) = (distance(here + 5, called), distance(here + 12, taken));
+            [&[0xe8][..], &call.to_le_bytes(), &[0x48, 0x8d, 0x05], &lea.to_le_bytes()].concat()
+        }
+        Machine::AArch64 => {
+            let call = 0x9400_0000 | distance(here, called) >> 2 & 0x3ff_ffff;
+            let pages = distance((FIRST + here + 4) >> 12, (FIRST + taken) >> 12);
+            let page = 0x9000_0001 | (pages & 3) << 29 | (pages >> 2 & 0x7_ffff) << 5;
+            let add = 0x9100_0021 | (taken as u32 & 0xfff) << 10;
+            [call, page, add].into_iter().flat_map(u32::to_le_bytes).collect()
+        }
+    }
+}
+
+/// What a call at `here` calls.
+fn called(machine: Machine, here: u64, code: &[u8]) -> u64 {
+    let of = |at: usize| i32::from_le_bytes(code[at..at + 4].try_into().unwrap());
+    match machine {
+        Machine::X86_64 => (here + 5).wrapping_add_signed(i64::from(of(1))),
+        Machine::AArch64 => here.wrapping_add_signed(i64::from(of(0) << 6 >> 4)),
+    }
+}
+
+fn file_of(machine: Machine, inserted: u64) -> Vec<u8> {
     let place = |n: u64| n * 12 + if n >= AT { inserted } else { 0 };
     let any = |n: u64| place(n.wrapping_mul(0x9e37_79b9) % CALLS);
     let mut file = Vec::new();
@@ -44,10 +79,7 @@ fn file(inserted: u64) -> Vec<u8> {
             file.extend((0..inserted).map(|_| 0x90));
         }
         let here = file.len() as u64;
-        file.push(0xe8);
-        file.extend((any(n).wrapping_sub(here + 5) as u32).to_le_bytes());
-        file.extend([0x48, 0x8d, 0x05]);
-        file.extend((any(n / 3).wrapping_sub(here + 12) as u32).to_le_bytes());
+        file.extend(code_of(machine, here, any(n), any(n / 3)));
     }
     while (file.len() as u64) < NEAR + inserted {
         let pointer = FIRST + any(file.len() as u64);
@@ -92,22 +124,21 @@ fn params(source: Source, inserted: u64) -> Params {
         ],
         new: Vec::new(),
         symbols: SymbolTables::default(),
+        machine: Machine::X86_64,
         version: Version::First,
     }
 }
 
 /// What stands in the file where bytes are inserted: calls of what the base calls, from another place.
-fn new_code() -> Vec<u8> {
-    let base = file(0);
+fn new_code(machine: Machine) -> Vec<u8> {
+    let base = file_of(machine, 0);
     let call = |n: u64| {
-        let at = (n * 12) as usize;
-        let distance = i32::from_le_bytes(base[at + 1..at + 5].try_into().unwrap());
-        let target = i64::from(distance) + at as i64 + 5;
-        let target = if target >= (AT * 12) as i64 { target + INSERTED as i64 } else { target };
-        let here = (AT + n - 100) * 12;
-        let mut code = base[at..at + 12].to_vec();
-        code[1..5].copy_from_slice(&((target - here as i64 - 5) as i32).to_le_bytes());
-        code
+        let code = &base[(n * 12) as usize..][..12];
+        let target = called(machine, n * 12, code);
+        let target = if target >= AT * 12 { target + INSERTED } else { target };
+        let new = code_of(machine, (AT + n - 100) * 12, target, 0);
+        let len = if machine == Machine::X86_64 { 5 } else { 4 };
+        [&new[..len], &code[len..]].concat()
     };
     (100..100 + INSERTED / 12).flat_map(call).collect()
 }
@@ -123,17 +154,26 @@ fn sample_of(
     has_dictionary: bool,
     change: impl FnOnce(&mut Params),
 ) -> (Vec<Vec<u8>>, Vec<u8>, Vec<u8>) {
+    sample_for((Machine::X86_64, version), has_dictionary, change)
+}
+
+/// The same for a machine.
+fn sample_for(
+    (machine, version): (Machine, Version),
+    has_dictionary: bool,
+    change: impl FnOnce(&mut Params),
+) -> (Vec<Vec<u8>>, Vec<u8>, Vec<u8>) {
     let inserted = INSERTED;
-    let (base, mut target) = (file(0), file(inserted));
+    let (base, mut target) = (file_of(machine, 0), file_of(machine, inserted));
     let layer = [vec![7; 20], base.clone()].concat();
     let mut writer = writer_with(std::slice::from_ref(&layer), Coders::Usual);
     let source = writer.base(0).unwrap();
     let split = AT * 12;
-    let mut params = Params { version, ..params(source, inserted) };
+    let mut params = Params { machine, version, ..params(source, inserted) };
     if version != Version::First {
         let (len, content) = (POINTERS + inserted, Content::Code);
         params.new = vec![Area { offset: 0, len, content }];
-        target[split as usize..(split + inserted) as usize].copy_from_slice(&new_code());
+        target[split as usize..(split + inserted) as usize].copy_from_slice(&new_code(machine));
     }
     let interval =
         |base: u64, target, len: u64| Interval { base: base as u32, target, len: len as u32 };
@@ -142,13 +182,7 @@ fn sample_of(
     let mut executable = Executable::new(params.clone(), intervals.into_iter());
     change(&mut params);
     let bytes = params.to_bytes().unwrap();
-    let id = match version {
-        Version::First => model::X86_64,
-        Version::Second => model::X86_64_CODE,
-        Version::Third => model::X86_64_TABLES,
-        Version::Fourth => model::X86_64_SYMBOLS,
-        Version::Fifth => model::X86_64_EXCEPTIONS,
-    };
+    let id = model_id(machine, version).unwrap();
     let place = writer.begin_model(id, 100, bytes).unwrap().unwrap();
     for (number, Interval { base: from, target: to, len }) in intervals.into_iter().enumerate() {
         if number == 1 && version != Version::First {
@@ -214,6 +248,30 @@ fn this_build_writes_the_same_model() {
     for (name, version) in BY_CLASS_PAYLOADS.into_iter().zip(versions) {
         assert_committed(&sample_of(version, true, |_| ()).1, name);
     }
+}
+
+#[test]
+fn instructions_of_four_bytes_are_predicted() {
+    let (bases, payload, layer) = sample_for(AARCH64, true, |_| ());
+    assert_eq!(decode(&payload, &bases).unwrap(), layer);
+    assert!(payload.len() < 600, "{}", payload.len());
+    // Without the area of code none of them are.
+    let (bases, other, _) = sample_for(AARCH64, true, |params| {
+        params.areas.remove(0);
+    });
+    assert_ne!(decode(&other, &bases).ok(), Some(layer));
+}
+
+#[test]
+fn a_payload_for_aarch64_is_decoded_for_ever() {
+    let base = [vec![7; 20], file_of(Machine::AArch64, 0)].concat();
+    let made = decode(&committed(AARCH64_PAYLOAD), &[base]).unwrap();
+    assert_eq!(DiffId::of(&made).hex(), AARCH64_LAYER);
+}
+
+#[test]
+fn this_build_writes_the_same_for_aarch64() {
+    assert_committed(&sample_for(AARCH64, true, |_| ()).1, AARCH64_PAYLOAD);
 }
 
 #[test]
@@ -288,6 +346,8 @@ fn every_cut_and_flipped_byte_is_survived() {
         let (bases, payload, _) = sample_of(version, true, |_| ());
         assert_survives_damage(&payload, &bases);
     }
+    let (bases, payload, _) = sample_for(AARCH64, true, |_| ());
+    assert_survives_damage(&payload, &bases);
 }
 
 #[test]

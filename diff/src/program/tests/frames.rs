@@ -93,6 +93,7 @@ fn params(source: Source) -> Params {
         areas: areas.to_vec(),
         new: new[..2].to_vec(),
         symbols: SymbolTables::default(),
+        machine: Machine::X86_64,
         version: Version::Fourth,
     }
 }

@@ -105,6 +105,7 @@ fn params(source: Source) -> Params {
             count: ((to - from) as u64) / SYMBOL,
             names: (to as u64, (target.len() - to) as u64),
         },
+        machine: Machine::X86_64,
         version: Version::Fourth,
     }
 }

@@ -11,8 +11,9 @@ use super::super::ids::{
 };
 use super::super::limits::{PARAMS_LEN, UNIT_MODELS, UNIT_OPS};
 use super::super::meter;
-use super::super::model::params::{Params, Version};
+use super::super::model::params::Params;
 use super::super::model::symbol::Values;
+use super::super::model::version::{Version, of_id};
 use super::super::model::{exceptions_memory, index_memory};
 use super::super::op::Op;
 use super::unit::OpenUnit;
@@ -110,10 +111,10 @@ impl<S: Sources + Sync> PayloadWriter<S> {
             }
             self.next_unit()?;
         }
-        let version = Version::from_id(id).ok_or_else(|| wrong("there is no such model"))?;
-        let parsed = Params::parse(&params, version)?;
+        let model = of_id(id).ok_or_else(|| wrong("there is no such model"))?;
+        let parsed = Params::parse(&params, model)?;
         self.unit.run.symbols = parsed.symbols.memory();
-        if version >= Version::Fifth {
+        if parsed.version >= Version::Fifth {
             self.unit.run.symbols += exceptions_memory(&parsed);
         }
         self.unit.run.index = index_memory(&parsed);

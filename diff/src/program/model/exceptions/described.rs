@@ -2,6 +2,7 @@
 
 use super::super::params::Area;
 use super::super::space::{Place, Space};
+use super::super::version::Machine;
 
 /// A function with its table: places of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,7 +14,12 @@ pub(super) struct Function {
 
 /// The functions that descriptions name whose tables stand in an area, by the places of these, each once. `bytes` stand at
 /// `offset` of the file.
-pub(super) fn functions(bytes: &[u8], offset: u64, space: &Space, tables: &Area) -> Vec<Function> {
+pub(super) fn functions(
+    (bytes, offset): (&[u8], u64),
+    machine: Machine,
+    space: &Space,
+    tables: &Area,
+) -> Vec<Function> {
     let mut found = Vec::new();
     let mut at = 0;
     while let Some(len) = four(bytes, at).filter(|&len| len > 0) {
@@ -21,7 +27,7 @@ pub(super) fn functions(bytes: &[u8], offset: u64, space: &Space, tables: &Area)
         if bytes.len() < end {
             break;
         }
-        found.extend(function(bytes, at, end, (offset, space)).filter(|function| {
+        found.extend(function(bytes, at, end, (offset, space, machine)).filter(|function| {
             let inside = tables.offset..tables.offset + tables.len;
             inside.contains(&u64::from(function.table))
         }));
@@ -37,22 +43,31 @@ fn function(
     bytes: &[u8],
     at: usize,
     end: usize,
-    (offset, space): (u64, &Space),
+    (offset, space, machine): (u64, &Space, Machine),
 ) -> Option<Function> {
-    if end < at + 21 || four(bytes, at + 4)? == 0 || bytes.get(at + 16) != Some(&4) {
+    let width = match (machine, bytes.get(at + 16)?) {
+        (_, 4) => 4,
+        (Machine::AArch64, 8) => 8,
+        _ => return None,
+    };
+    if end < at + 17 + width || four(bytes, at + 4)? == 0 {
         return None;
     }
-    let place = |at: usize| {
+    let place = |at: usize, distance: u64| {
         let address = space.address(offset + at as u64)?;
-        let distance = i64::from(four(bytes, at)? as i32) as u64;
         match space.place(address.wrapping_add(distance))? {
             Place::File(place) => Some(place),
             Place::Memory(..) => None,
         }
     };
-    let (code, len) = (place(at + 8)?, four(bytes, at + 12)?);
+    let short = |at| Some(i64::from(four(bytes, at)?.cast_signed()).cast_unsigned());
+    let table = match width {
+        4 => short(at + 17)?,
+        _ => u64::from_le_bytes(*bytes.get(at + 17..)?.first_chunk()?),
+    };
+    let (code, len) = (place(at + 8, short(at + 8)?)?, four(bytes, at + 12)?);
     code.checked_add(len)?;
-    Some(Function { table: place(at + 17)?, code, len })
+    Some(Function { table: place(at + 17, table)?, code, len })
 }
 
 fn four(bytes: &[u8], at: usize) -> Option<u32> {
@@ -76,10 +91,24 @@ mod tests {
         out
     }
 
+    /// The same with eight bytes for the table's place.
+    fn wide(at: usize, n: u32, table: u32) -> Vec<u8> {
+        let mut out = description(at, n, table);
+        out[16] = 8;
+        let sign = out[20] >> 7;
+        out.splice(21.., [0xff * sign; 4].into_iter().chain([0; 3]));
+        out[0] += 4;
+        out
+    }
+
     fn found(bytes: &[u8]) -> Vec<(u32, u32, u32)> {
+        found_for(Machine::X86_64, bytes)
+    }
+
+    fn found_for(machine: Machine, bytes: &[u8]) -> Vec<(u32, u32, u32)> {
         let segment = Segment { offset: 0, len: 3000, address: 0x40_0000, extra: 0 };
         let area = Area { offset: 2000, len: 500, content: Content::Exceptions };
-        let found = functions(bytes, 1000, &Space::new(&[segment]), &area);
+        let found = functions((bytes, 1000), machine, &Space::new(&[segment]), &area);
         found.iter().map(|one| (one.table, one.code, one.len)).collect()
     }
 
@@ -96,6 +125,19 @@ mod tests {
         assert_eq!(found(&ended), wanted);
         assert_eq!(found(&bytes[..71]), wanted[1..]);
         assert_eq!(found(&[]), []);
+    }
+
+    #[test]
+    fn a_place_may_have_eight_bytes() {
+        let bytes = [wide(0, 1, 0), wide(28, 3, 40), description(56, 5, 80)].concat();
+        let wanted = [(2000, 16, 16), (2040, 48, 16), (2080, 80, 16)];
+        assert_eq!(found_for(Machine::AArch64, &bytes), wanted);
+        assert_eq!(found(&bytes), wanted[2..]);
+        for (at, byte) in [(0, 20), (16, 7), (22, 9), (24, 0x80)] {
+            let mut bytes = bytes[..28].to_vec();
+            bytes[at] = byte;
+            assert_eq!(found_for(Machine::AArch64, &bytes), [], "{at}");
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@ use super::map::{Interval, Map};
 use super::params::{Area, Content, Params};
 use super::space::Space;
 use super::symbol::Values;
+use super::version::Machine;
 use described::{Function, functions};
 use project::{Base, Went};
 use table::{FORM, FORMS, Form, LONGEST, Site, Table};
@@ -108,12 +109,13 @@ pub(crate) struct Where<'a> {
 impl Exceptions {
     /// The tables of an area of a target, whose frames are known, over those of a base.
     pub(super) fn new(
+        machine: Machine,
         (base, base_area, base_frames): (&Space, &Area, (&[u8], u64)),
         bytes: &[u8],
         (space, area, frames): (&Space, &Area, (&[u8], u64)),
     ) -> Option<Self> {
-        let old = functions(base_frames.0, base_frames.1, base, base_area);
-        let mut functions = functions(frames.0, frames.1, space, area);
+        let old = functions(base_frames, machine, base, base_area);
+        let mut functions = functions(frames, machine, space, area);
         functions.reverse();
         Some(Self {
             base: Base::new(bytes, base_area, base, &old),
