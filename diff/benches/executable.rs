@@ -9,7 +9,7 @@ use dd_diff::bench::Matched;
 use dd_diff::matching::Effort;
 use support::programs;
 
-const EFFORT: Effort = Effort { key: 12, candidates: 8, trust: 4, memory: 64 << 20 };
+const EFFORT: Effort = Effort { key: 12, candidates: 8, trust: 4, memory: 64 << 20, every: 1 };
 
 fn executable(criterion: &mut Criterion) {
     let (base, target) = programs(4000);

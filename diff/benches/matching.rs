@@ -10,7 +10,7 @@ use support::Random;
 
 const LEN: usize = 1 << 20;
 /// That of the default level.
-const EFFORT: Effort = Effort { key: 12, candidates: 8, trust: 4, memory: 64 << 20 };
+const EFFORT: Effort = Effort { key: 12, candidates: 8, trust: 4, memory: 64 << 20, every: 1 };
 
 fn matching(criterion: &mut Criterion) {
     let mut random = Random(1);

@@ -18,7 +18,7 @@ impl Matched {
     pub fn search(base: &[u8], target: &[u8], effort: &Effort) -> Option<Self> {
         let (base, target) = (base.to_vec(), target.to_vec());
         let file = |bytes| File::new(bytes, 0, ReadAt::size(bytes));
-        executable::search(file(&base), file(&target), effort).ok()?.map(Self)
+        executable::search(file(&base), file(&target), effort, 2).ok()?.map(Self)
     }
 
     /// What of the target stands in the base.

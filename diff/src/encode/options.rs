@@ -2,6 +2,7 @@
 
 use clap::ValueEnum;
 
+use super::executable::Depth;
 use crate::matching::Effort;
 use crate::program::Coders;
 
@@ -67,6 +68,9 @@ impl Default for Options {
     }
 }
 
+/// Of so many positions of an executable one is indexed where there is little time.
+const QUICK_EVERY: usize = 4;
+
 /// For each level: the level of zstd, and key, candidates and trust of the search.
 const LEVELS: [(i32, usize, usize, usize); 9] = [
     (9, 12, 4, 6),
@@ -97,9 +101,13 @@ impl Options {
         }
     }
 
-    /// Whether executables are searched with their model: that takes three times as long.
-    pub(super) fn models(&self) -> bool {
-        self.coders() != Coders::Quick && self.uses(Technique::Executables)
+    /// How executables are searched with their model, if they are.
+    pub(super) fn models(&self) -> Option<Depth> {
+        let depth = match self.coders() {
+            Coders::Quick => Depth { rounds: 0, every: QUICK_EVERY },
+            Coders::Usual | Coders::Most => Depth { rounds: 2, every: 1 },
+        };
+        self.uses(Technique::Executables).then_some(depth)
     }
 
     /// Whether a technique is not left out.
@@ -110,7 +118,7 @@ impl Options {
     pub(super) fn effort(&self) -> Effort {
         let (_, key, candidates, trust) = self.row();
         let memory = usize::try_from(self.memory).unwrap_or(usize::MAX);
-        Effort { key, candidates, trust, memory }
+        Effort { key, candidates, trust, memory, every: 1 }
     }
 }
 
@@ -125,9 +133,9 @@ mod tests {
         let used = Technique::value_variants().iter().filter(|one| options.uses(**one));
         assert_eq!(used.count(), Technique::value_variants().len() - 2);
         assert!(!options.uses(Technique::Lzma) && !options.uses(Technique::Headers));
-        assert!(Options::default().models());
+        assert!(Options::default().models().is_some());
         let without = [Technique::Executables].into_iter().collect();
-        assert!(!Options { without, ..Options::default() }.models());
+        assert_eq!(Options { without, ..Options::default() }.models(), None);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::io;
 
 use rayon::prelude::*;
 
-use super::executable::{self, File};
+use super::executable::{self, Depth, File};
 use super::groups::literal_kind;
 use super::layer::Layer;
 use super::quotes::Quote;
@@ -84,7 +84,7 @@ pub(crate) fn search(
     searches: &[Search],
     effort: &Effort,
     memory: u64,
-    models: bool,
+    models: Option<Depth>,
     done: impl Fn(u64) + Sync,
 ) -> io::Result<Vec<Found>> {
     let one = |search: &Search| {
@@ -108,14 +108,14 @@ fn one(
     search: &Search,
     effort: &Effort,
     memory: u64,
-    models: bool,
+    models: Option<Depth>,
 ) -> io::Result<Found> {
     let window = memory / 8;
     let Some(base) = bases.get(search.layer as usize) else { return Ok(Found::default()) };
     let whole = search.len <= window && search.base_len <= window.saturating_mul(3);
-    if models
+    if let Some(depth) = models
         && search.len.max(search.base_len) <= memory / 2
-        && let Some(found) = executables(target, base, search, effort, memory)?
+        && let Some(found) = executables(target, base, search, (effort, depth), memory)?
     {
         return Ok(found);
     }
@@ -147,7 +147,7 @@ fn executables(
     target: &Layer,
     base: &Layer,
     search: &Search,
-    effort: &Effort,
+    (effort, depth): (&Effort, Depth),
     memory: u64,
 ) -> io::Result<Option<Found>> {
     let starts = |layer: &Layer, at, len: u64| {
@@ -158,10 +158,10 @@ fn executables(
     }
     // The base is held, its index, and besides parts of the target.
     let memory = memory - memory / ASIDE - search.base_len;
-    let effort = Effort { memory: memory as usize, ..*effort };
+    let effort = Effort { memory: memory as usize, every: depth.every, ..*effort };
     let base = File::new(&*base.bytes, search.base, search.base_len);
     let target = File::new(&*target.bytes, search.target, search.len);
-    let found = executable::search(base, target, &effort)?;
+    let found = executable::search(base, target, &effort, depth.rounds)?;
     Ok(found.map(|found| Found {
         covers: found.covers.iter().map(|cover| search.cover((0, 0), cover)).collect(),
         model: Some(Params { offset: search.base, ..found.params }),
@@ -191,7 +191,8 @@ mod tests {
     use dd_inspect::digest::DiffId;
     use std::sync::Arc;
 
-    const EFFORT: Effort = Effort { key: 12, candidates: 8, trust: 4, memory: 1 << 24 };
+    const EFFORT: Effort = Effort { key: 12, candidates: 8, trust: 4, memory: 1 << 24, every: 1 };
+    const DEPTH: Option<Depth> = Some(Depth { rounds: 2, every: 1 });
 
     fn layer(bytes: Vec<u8>) -> Layer {
         Layer::new(DiffId::of(&bytes), Arc::new(bytes), Vec::new())
@@ -211,7 +212,7 @@ mod tests {
     fn found(base: &[u8], target: &[u8], search: Search, memory: u64) -> Vec<Cover> {
         let (target, bases) = (layer(target.to_vec()), [layer(base.to_vec())]);
         let mut found =
-            super::search(&target, &bases, &[search], &EFFORT, memory, false, |_| ()).unwrap();
+            super::search(&target, &bases, &[search], &EFFORT, memory, None, |_| ()).unwrap();
         found.pop().unwrap().covers
     }
 
@@ -247,7 +248,7 @@ mod tests {
         let (target, bases) = (layer(target), [layer(base)]);
         let search = Search { target: 0, len, layer: 0, base: 0, base_len };
         let found = |memory| {
-            super::search(&target, &bases, &[search], &EFFORT, memory, true, |_| ()).unwrap().pop()
+            super::search(&target, &bases, &[search], &EFFORT, memory, DEPTH, |_| ()).unwrap().pop()
         };
         assert!(found(3 * len).unwrap().model.is_some());
         // With less memory as other files.
@@ -261,8 +262,6 @@ mod tests {
         assert_eq!(found(b"0123456789", b"0123456789", search, 1 << 20), []);
         let (target, bases) = (layer(vec![0; 10]), [layer(vec![0; 10])]);
         let search = Search { layer: 0, base: 5, ..search };
-        assert!(
-            super::search(&target, &bases, &[search], &EFFORT, 1 << 20, false, |_| ()).is_err()
-        );
+        assert!(super::search(&target, &bases, &[search], &EFFORT, 1 << 20, None, |_| ()).is_err());
     }
 }

@@ -10,6 +10,8 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use super::Effort;
+
 /// Bytes of the base looked up as one string, at most.
 const LONGEST_KEY: usize = 32;
 
@@ -84,10 +86,10 @@ pub(crate) struct Match {
 }
 
 impl<'a> Index<'a> {
-    /// Indexes the strings of `key` bytes (4 to 32) of a base, of every `step`th position where all of
-    /// them would need more than `memory` bytes.
-    pub(crate) fn new(base: &'a [u8], key: usize, memory: usize) -> Self {
-        let spacing = Spacing::new(base.len(), key.clamp(4, LONGEST_KEY), memory);
+    /// Indexes the strings of so many bytes (4 to 32) of a base, of fewer positions where more
+    /// would need more memory than there is.
+    pub(crate) fn new(base: &'a [u8], effort: &Effort) -> Self {
+        let spacing = Spacing::new(base.len(), effort);
         let places = spacing.places(base.len());
         let bits = (usize::BITS - (places / 2).leading_zeros()).clamp(4, 24);
         let shard_bits = bits.saturating_sub(BUCKET_BITS);
@@ -248,10 +250,11 @@ impl Shard {
 }
 
 impl Spacing {
-    fn new(len: usize, key: usize, memory: usize) -> Self {
+    fn new(len: usize, effort: &Effort) -> Self {
+        let key = effort.key.clamp(4, LONGEST_KEY);
         // Four bytes a position, twice while it is built, and two for the buckets' starts.
-        let affordable = (memory / 10).clamp(1 << 10, MOST_POSITIONS);
-        let step = len.div_ceil(affordable).max(1);
+        let affordable = (effort.memory / 10).clamp(1 << 10, MOST_POSITIONS);
+        let step = len.div_ceil(affordable).max(effort.every).max(1);
         Self { step, key: LONGEST_KEY.min(key + (step - 1).min(8)) }
     }
 
@@ -398,6 +401,14 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn effort(key: usize, memory: usize) -> Effort {
+        Effort { key, candidates: 8, trust: 4, memory, every: 1 }
+    }
+
+    fn indexed(base: &[u8], key: usize, memory: usize) -> Index<'_> {
+        Index::new(base, &effort(key, memory))
+    }
+
     fn longest(index: &Index<'_>, wanted: &[u8], hint: usize, candidates: usize) -> Option<Match> {
         Lookup::new(index, wanted).longest(0, wanted.len(), hint, candidates)
     }
@@ -405,7 +416,7 @@ mod tests {
     #[test]
     fn finds_what_is_clearly_longest_and_then_the_nearest() {
         let base = b"abcdefgh-----abcdefghij-----abcdefgh--abcdefghijklm";
-        let index = Index::new(base, 8, 1 << 20);
+        let index = indexed(base, 8, 1 << 20);
         let clearly = longest(&index, b"abcdefghijklm", 0, 8).unwrap();
         assert_eq!(clearly, Match { base: 38, len: 13 });
         assert_eq!(longest(&index, b"abcdefghijk", 0, 8).unwrap(), Match { base: 0, len: 8 });
@@ -418,7 +429,7 @@ mod tests {
     #[test]
     fn few_candidates_are_those_near_the_hint() {
         let base = b"abcdefgh-----abcdefghij-----abcdefgh-";
-        let index = Index::new(base, 8, 1 << 20);
+        let index = indexed(base, 8, 1 << 20);
         assert_eq!(longest(&index, b"abcdefghijk", 30, 1).unwrap().base, 28);
     }
 
@@ -426,7 +437,7 @@ mod tests {
     fn a_small_memory_thins_the_positions() {
         let base: Vec<u8> =
             (0..100_000_u32).flat_map(|n| n.wrapping_mul(77_777).to_le_bytes()).collect();
-        let index = Index::new(&base, 8, 64 << 10);
+        let index = indexed(&base, 8, 64 << 10);
         let step = index.spacing.step;
         assert!(step > 1);
         let shard = |shard: &Shard| shard.positions.len() * 4 + shard.starts.len() * 4;
@@ -436,11 +447,21 @@ mod tests {
     }
 
     #[test]
+    fn fewer_positions_are_indexed_where_that_is_wanted() {
+        let base: Vec<u8> =
+            (0..1000_u32).flat_map(|n| n.wrapping_mul(77_777).to_le_bytes()).collect();
+        let index = Index::new(&base, &Effort { every: 4, ..effort(8, 1 << 20) });
+        assert_eq!((index.spacing.step, index.key()), (4, 11));
+        assert!(longest(&index, &base[400..500], 400, 4).is_some());
+        assert_eq!(longest(&index, &base[401..500], 401, 4), None);
+    }
+
+    #[test]
     fn runs_are_indexed_once() {
         let positions = |index: &Index<'_>| {
             index.shards.iter().map(|shard| shard.positions.len()).sum::<usize>()
         };
-        let index_of = |len| positions(&Index::new(&vec![0; len], 8, 1 << 20));
+        let index_of = |len| positions(&indexed(&vec![0; len], 8, 1 << 20));
         assert_eq!(index_of(5000), 1);
         assert_eq!(index_of(7), 0);
         assert_eq!(index_of(0), 0);
@@ -453,7 +474,7 @@ mod tests {
             wanted in proptest::collection::vec(0_u8..3, 0..100),
             hint in 0_usize..400,
         ) {
-            let index = Index::new(&base, 4, 1 << 20);
+            let index = indexed(&base, 4, 1 << 20);
             if let Some(found) = longest(&index, &wanted, hint, 16) {
                 prop_assert!(found.len >= index.key());
                 prop_assert_eq!(&base[found.base..found.base + found.len], &wanted[..found.len]);

@@ -53,6 +53,8 @@ pub struct Effort {
     pub trust: usize,
     /// Bytes of memory for the index of the base; a larger base is indexed at fewer positions.
     pub memory: usize,
+    /// Of so many positions of the base one is indexed, or fewer; matches that are found have as many bytes more, up to 8.
+    pub every: usize,
 }
 
 /// Bytes of a target that are searched as one: parts are searched side by side.
@@ -106,7 +108,7 @@ pub(crate) fn scored<T: Target + ?Sized>(
     if base.len() < effort.key || len < effort.key {
         return Ok(Vec::new());
     }
-    let index = Index::new(base, effort.key, effort.memory);
+    let index = Index::new(base, effort);
     let search = |from: usize| {
         let part = target.part(from..len.min(from + PART))?;
         let found = scan::scan(&index, base, &part, from, effort);
@@ -126,7 +128,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const EFFORT: Effort = Effort { key: 8, candidates: 8, trust: 4, memory: 1 << 20 };
+    const EFFORT: Effort = Effort { key: 8, candidates: 8, trust: 4, memory: 1 << 20, every: 1 };
 
     /// Bytes without structure, the same for a seed.
     fn noise(seed: u64, len: usize) -> Vec<u8> {

@@ -3,7 +3,6 @@
 use super::super::similar::Cover;
 use super::Tables;
 use crate::matching;
-use crate::program::limits::DICTIONARY_LEN;
 
 /// Bytes of a target whose literals share a dictionary.
 const PART: u64 = 6 << 20;
@@ -24,8 +23,12 @@ pub(super) struct Part {
 }
 
 /// The parts of a target's file of `len` bytes, of which covers say where it stands in the base's file of `base_len`
-/// bytes. Covers lie in both files, ascending in the target without overlap.
-pub(super) fn parts(len: u64, base_len: u64, covers: impl Iterator<Item = Cover>) -> Vec<Part> {
+/// bytes. Covers lie in both files, ascending in the target without overlap. A dictionary has at most `most` bytes.
+pub(super) fn parts(
+    (len, base_len): (u64, u64),
+    covers: impl Iterator<Item = Cover>,
+    most: u64,
+) -> Vec<Part> {
     let mut parts: Vec<(Part, Votes)> = Vec::new();
     let (mut at, mut place) = (0, 0);
     let end = Cover { target: len, base: base_len, len: 0 };
@@ -44,7 +47,7 @@ pub(super) fn parts(len: u64, base_len: u64, covers: impl Iterator<Item = Cover>
         }
         (at, place) = (cover.target + cover.len, cover.base + cover.len);
     }
-    let done = |(part, votes): (Part, Votes)| Part { ranges: votes.ranges(base_len), ..part };
+    let done = |(part, votes): (Part, Votes)| Part { ranges: votes.ranges(base_len, most), ..part };
     parts.into_iter().filter(|(_, votes)| votes.literals >= FEW).map(done).collect()
 }
 
@@ -82,12 +85,12 @@ impl Votes {
         }
     }
 
-    /// The buckets with most votes, as many as a dictionary holds; neighbours joined.
-    fn ranges(&self, base_len: u64) -> Vec<(u64, u64)> {
+    /// The buckets with most votes, of `most` bytes together; neighbours joined.
+    fn ranges(&self, base_len: u64, most: u64) -> Vec<(u64, u64)> {
         let mut order: Vec<usize> =
             (0..self.buckets.len()).filter(|&at| self.buckets[at] > 0).collect();
         order.sort_by_key(|&at| std::cmp::Reverse(self.buckets[at]));
-        order.truncate((DICTIONARY_LEN / BUCKET) as usize);
+        order.truncate((most / BUCKET) as usize);
         order.sort_unstable();
         let mut ranges: Vec<(u64, u64)> = Vec::new();
         for at in order {
@@ -105,6 +108,11 @@ impl Votes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::program::limits::DICTIONARY_LEN;
+
+    fn parts(len: u64, base_len: u64, covers: impl Iterator<Item = Cover>) -> Vec<Part> {
+        super::parts((len, base_len), covers, DICTIONARY_LEN)
+    }
 
     const MIB: u64 = 1 << 20;
 
@@ -135,6 +143,13 @@ mod tests {
         }
         assert_eq!(found[0].ranges[0].0, 0);
         assert!(found[1].ranges[0].0 > 10 * MIB);
+    }
+
+    #[test]
+    fn a_short_dictionary_is_what_is_nearest() {
+        let covers = [cover(0, 0, MIB), cover(MIB + FEW, MIB, MIB - FEW)];
+        let found = super::parts((2 * MIB, 2 * MIB), covers.into_iter(), 3 * BUCKET);
+        assert_eq!(found[0].ranges, [(MIB - BUCKET, 3 * BUCKET)]);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::thin::{self, PART};
 use super::{File, Tables, model};
 use crate::matching;
 use crate::program::index::ROW;
-use crate::program::limits::BLOCK_LEN;
+use crate::program::limits::{BLOCK_LEN, DICTIONARY_LEN};
 use crate::program::{
     Content, Executable, LEAD, Literal, Op, Params, Range, STRETCH, SYMBOL, Source, model_id,
 };
@@ -21,6 +21,8 @@ use crate::program::{
 const EXCEPTIONS_OP: usize = 1 << 19;
 /// Symbols that are one op.
 const SYMBOLS_OP: usize = 1 << 16;
+/// Bytes of a dictionary that is not turned: much more takes longer than it saves.
+const QUICK_DICTIONARY: u64 = 2 << 20;
 /// Ops of tables at most, beside those of names.
 const OPS_OF_TABLES: u64 = 64;
 /// Bytes between two differences that belong to the same literal.
@@ -130,6 +132,7 @@ impl Emitter<'_> {
             len: range.end - range.start,
         });
         let votes = dictionary::merged(here.clone().chain(rows).chain(exceptions), tables);
+        let most = if self.writer.moves_dictionaries() { DICTIONARY_LEN } else { QUICK_DICTIONARY };
         let made = found.index.iter().cloned().map(Made::Index);
         let made = made.chain(found.exceptions.iter().cloned().map(Made::Exceptions));
         let mut made: Vec<_> = made.chain(tables.map(Made::Symbols)).collect();
@@ -141,7 +144,7 @@ impl Emitter<'_> {
             executable: model(&params, here.clone().map(local)),
             base: Base { file, work: 0 },
             start: offset,
-            dictionaries: parts(len, params.len, votes.into_iter()).into_iter().peekable(),
+            dictionaries: parts((len, params.len), votes.into_iter(), most).into_iter().peekable(),
             has_dictionary: false,
             made,
             work: 0,
@@ -264,17 +267,7 @@ impl Emitter<'_> {
             && from > run.start
             && let Some(part) = run.dictionaries.next_if(|part| part.first <= from - run.start)
         {
-            run.has_dictionary = true;
-            let mut moved = Vec::new();
-            let mut read = run.base.file.reader();
-            for &(at, len) in &part.ranges {
-                let mut bytes = run.base.file.read(at..at + len)?;
-                run.executable.dictionary(at, &mut bytes, &mut read)?;
-                moved.append(&mut bytes);
-            }
-            let Params { source, offset, .. } = *run.params;
-            let range = |&(at, len): &(u64, u64)| Range { source, offset: offset + at, len };
-            self.writer.group_moved(part.ranges.iter().map(range).collect(), moved)?;
+            self.dictionary(run, &part)?;
         }
         for at in (from..to).step_by(STRETCH) {
             let len = (to - at).min(STRETCH as u64);
@@ -288,6 +281,25 @@ impl Emitter<'_> {
             }
         }
         Ok(())
+    }
+
+    /// What follows is coded with a dictionary, which the model turns where the coder takes one like that.
+    fn dictionary(&mut self, run: &mut Run<'_>, part: &Part) -> anyhow::Result<()> {
+        run.has_dictionary = true;
+        let Params { source, offset, .. } = *run.params;
+        let range = |&(at, len): &(u64, u64)| Range { source, offset: offset + at, len };
+        let ranges = part.ranges.iter().map(range).collect();
+        if !self.writer.moves_dictionaries() {
+            return Ok(self.writer.group(vec![(Literal::Code, ranges)])?);
+        }
+        let mut moved = Vec::new();
+        let mut read = run.base.file.reader();
+        for &(at, len) in &part.ranges {
+            let mut bytes = run.base.file.read(at..at + len)?;
+            run.executable.dictionary(at, &mut bytes, &mut read)?;
+            moved.append(&mut bytes);
+        }
+        Ok(self.writer.group_moved(ranges, moved)?)
     }
 
     /// Writes a cover; returns the bytes that differ from what was predicted.

@@ -31,10 +31,17 @@ use pair::Pair;
 pub(crate) use rewritten::rewrite;
 pub(crate) use symbols::Tables;
 
-/// How often the base is rewritten and matched again.
-const ROUNDS: usize = 2;
 /// Bytes of tables of exceptions at least and at most: of a C++ library, 36 KB of them were cheaper as differences.
 const EXCEPTIONS: std::ops::RangeInclusive<u64> = 64 << 10..=4 << 20;
+
+/// How thoroughly executables are searched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Depth {
+    /// How often the base is rewritten and matched again.
+    pub(crate) rounds: usize,
+    /// Of so many positions of the base one is indexed.
+    pub(crate) every: usize,
+}
 
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +68,7 @@ pub(crate) fn search(
     base: File<'_>,
     target: File<'_>,
     effort: &Effort,
+    rounds: usize,
 ) -> io::Result<Option<Found>> {
     let Some(pair) = Pair::parse(base, target)? else { return Ok(None) };
     let compared = |mask| Compared { file: target, cuts: &pair.cut_target, mask };
@@ -68,7 +76,7 @@ pub(crate) fn search(
         let base = masked(&pair.of_base, base, &pair.cut_base)?;
         matching::scored(&base, &compared(Some(&pair.of_target)), effort, &Costs::CODE)?
     };
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds {
         let moved = rewrite(&pair.params, base, &pair.whole(&scored))?;
         let moved = pair.cut_base.without(moved);
         scored = matching::scored(&moved, &compared(None), effort, &Costs::CODE)?;

@@ -5,8 +5,8 @@ use std::process::Command;
 
 use proptest::prelude::*;
 
-use super::super::Options;
 use super::super::tests::{layer, round_trip, tar};
+use super::super::{Options, Technique};
 use super::elf::Elf;
 use crate::program::ids::model;
 
@@ -44,7 +44,11 @@ fn a_real_program_comes_back_and_the_model_pays() {
     let target = layer(tar(&[("bin/program", &second, 2)]));
     let bases = std::slice::from_ref(&base);
     let (with, encoded) = round_trip(&target, bases, &Options::default());
-    let (without, plain) = round_trip(&target, bases, &Options { level: 3, ..Options::default() });
+    let without = [Technique::Executables].into_iter().collect();
+    let (without, plain) =
+        round_trip(&target, bases, &Options { level: 1, without, ..Options::default() });
+    let (quick, encoded_quick) =
+        round_trip(&target, bases, &Options { level: 1, ..Options::default() });
     let has_model = |encoded: &crate::encode::Encoded| {
         // Linkers differ in where they put tables of exceptions, and so in what follows.
         let ids = &encoded.summary.head.ids;
@@ -53,7 +57,9 @@ fn a_real_program_comes_back_and_the_model_pays() {
     };
     assert!(!has_model(&plain));
     assert_eq!(has_model(&encoded), cfg!(all(target_arch = "x86_64", target_os = "linux")));
+    assert_eq!(has_model(&encoded_quick), has_model(&encoded));
     assert!(with * 3 < without * 2, "{with} with the model, {without} without");
+    assert!(quick * 5 < without * 4, "{quick} quickly, {without} without");
 }
 
 /// Where code begins in the file of [`program`].

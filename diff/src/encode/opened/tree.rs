@@ -240,7 +240,7 @@ impl Opener<'_> {
         if len.max(other_len) > MAX_FRAMING {
             return Ok(Vec::new());
         }
-        let effort = Effort { key: 8, candidates: 4, trust: 0, memory: 1 << 20 };
+        let effort = Effort { key: 8, candidates: 4, trust: 0, memory: 1 << 20, every: 1 };
         let (own, base) = (
             self.target.read(part.range.start, len)?,
             self.base.read(other.range.start, other_len)?,

@@ -443,6 +443,11 @@ impl<S: Sources + Sync> PayloadWriter<S> {
         self.drain(false)
     }
 
+    /// Whether literals of code are coded with dictionaries that a model turned: zstd knows none.
+    pub fn moves_dictionaries(&self) -> bool {
+        self.options.coders != Coders::Quick && self.options.lzma
+    }
+
     /// From here on these ranges of a base's file, at most 8 MiB together, help to code literals of its new
     /// code; `moved` are their bytes as the model turns them.
     ///
