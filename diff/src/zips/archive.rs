@@ -27,7 +27,7 @@ pub(super) struct Archive {
     /// The record of the last member, how it was written, and the extra field of its local header.
     pub last: Record,
     pub form: Form,
-    local_extra: Vec<u8>,
+    pub local_extra: Vec<u8>,
     /// What the beginning of a name became last.
     moved: Option<(Vec<u8>, Vec<u8>)>,
     /// All records so far, and how many of their bytes were given.

@@ -46,7 +46,7 @@ impl ZipEncoder {
                 .into_iter()
                 .for_each(|value| columns.put_varint(column::PLACE, value));
         }
-        put_part(columns, &plan.comment);
+        put_part(columns, &[], &plan.comment);
         let base = base.map(|(base, ..)| base);
         let comment = plan.comment.clone();
         self.archive = Some(Archive::new(base, plan.walks, u64::from(plan.at), comment));
@@ -185,11 +185,11 @@ fn put_fields(
         columns.put(column::RAW, &own.attributes);
     }
     if put(differs::EXTRA) {
-        put_part(columns, &own.extra);
-        put_part(columns, &own.comment);
+        put_part(columns, &archive.last.extra, &own.extra);
+        put_part(columns, &archive.last.comment, &own.comment);
     }
     if put(differs::LOCAL_EXTRA) {
-        put_part(columns, local_extra);
+        put_part(columns, &archive.local_extra, local_extra);
     }
     if put(differs::FORM) {
         columns.put_varint(column::LENGTHS, *form as u64);
@@ -207,7 +207,11 @@ fn put_name(last: &[u8], expected: &[u8], name: &[u8], columns: &mut ColumnWrite
     columns.put(column::TEXT, between);
 }
 
-fn put_part(columns: &mut ColumnWriter, bytes: &[u8]) {
-    columns.put_varint(column::LENGTHS, bytes.len() as u64);
+/// Says bytes by those of the member before, or as they are.
+fn put_part(columns: &mut ColumnWriter, before: &[u8], bytes: &[u8]) {
+    if bytes == before {
+        return columns.put_varint(column::LENGTHS, 0);
+    }
+    columns.put_varint(column::LENGTHS, 1 + bytes.len() as u64);
     columns.put(column::RAW, bytes);
 }

@@ -57,13 +57,15 @@ fn begin(columns: &mut Columns, sources: &mut dyn SourceBytes) -> Result<Archive
     if at > u64::from(u32::MAX) {
         return Err(broken());
     }
-    let comment = part(columns)?;
+    let comment = part_or(columns, &[])?;
     Ok(Archive::new(base, form == 2, at, comment))
 }
 
-/// Bytes with a length, at most 65,535.
-fn part(columns: &mut Columns) -> Result<Vec<u8>, Failure> {
-    let len = columns.varint(column::LENGTHS)?;
+/// Those of the member before, or bytes with a length, at most 65,535.
+fn part_or(columns: &mut Columns, before: &[u8]) -> Result<Vec<u8>, Failure> {
+    let Some(len) = columns.varint(column::LENGTHS)?.checked_sub(1) else {
+        return Ok(before.to_vec());
+    };
     let len = u16::try_from(len).map_err(|_| broken())?;
     Ok(columns.bytes(column::RAW, usize::from(len))?.to_vec())
 }
@@ -110,11 +112,11 @@ fn member(
         own.attributes = array(columns)?;
     }
     if differs(differs::EXTRA) {
-        own.extra = part(columns)?;
-        own.comment = part(columns)?;
+        own.extra = part_or(columns, &archive.last.extra)?;
+        own.comment = part_or(columns, &archive.last.comment)?;
     }
     if differs(differs::LOCAL_EXTRA) {
-        local_extra = part(columns)?;
+        local_extra = part_or(columns, &archive.local_extra)?;
     }
     let mut form = archive.form;
     if differs(differs::FORM) {

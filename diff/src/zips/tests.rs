@@ -212,6 +212,12 @@ fn what_is_new_or_odd_comes_back() {
         ("x", b"x", 4),
     ];
     let base = zip(&old, Odd::default());
+    assert!(error(&[
+        (column::PIECE, 1),
+        (column::PLACE, 0),
+        (column::PLACE, 0),
+        (column::LENGTHS, 65_537)
+    ]));
     let (comment, extra, local_extra) = (&b"a comment"[..], &b"ex"[..], &b"tra"[..]);
     for form in Form::ALL {
         let odd = Odd { form, extra, local_extra, comment };
@@ -224,6 +230,17 @@ fn what_is_new_or_odd_comes_back() {
         let without = round_trip(&plan(&target, odd, None), None).len();
         assert!(known < without, "{known} {without}");
     }
+}
+
+#[test]
+fn extra_fields_like_those_of_the_member_before_cost_little() {
+    let names = tree(0);
+    let (old, new) = (files(&names, 1), files(&names, 2));
+    let base = zip(&old, Odd::default());
+    let len = |odd| round_trip(&plan(&zip(&new, odd), odd, Some(&base)), Some(&base)).len();
+    let odd = Odd { extra: &[7; 200], local_extra: &[8; 100], ..Odd::default() };
+    let (with, without) = (len(odd), len(Odd::default()));
+    assert!(with < without + 320 + names.len() * 4, "{with} {without}");
 }
 
 #[test]
