@@ -3,11 +3,14 @@
 use dd_inspect::failure::Failure;
 use dd_inspect::range::ReadAt;
 
-use crate::encode::executable::{self, File, Found};
+use crate::encode::executable::{self, Depth, File, Found};
 use crate::matching::{Cover, Effort};
 use crate::program::inner::{
     CorrectionReader, CorrectionWriter, LiteralReader, encode_literals as encode_mixed,
 };
+
+/// That of the default level.
+const DEPTH: Depth = Depth { rounds: 2, every: 1, also: None };
 
 /// Two executables that were matched by what their addresses mean.
 #[derive(Debug)]
@@ -18,7 +21,7 @@ impl Matched {
     pub fn search(base: &[u8], target: &[u8], effort: &Effort) -> Option<Self> {
         let (base, target) = (base.to_vec(), target.to_vec());
         let file = |bytes| File::new(bytes, 0, ReadAt::size(bytes));
-        executable::search(file(&base), file(&target), effort, 2).ok()?.map(Self)
+        executable::search(file(&base), file(&target), effort, DEPTH).ok()?.map(Self)
     }
 
     /// What of the target stands in the base.

@@ -71,6 +71,9 @@ impl Default for Options {
 /// Of so many positions of an executable one is indexed where there is little time.
 const QUICK_EVERY: usize = 4;
 
+/// Bytes of the shortest match at the usual levels: some executables get smaller so than with the most effort.
+const USUAL_KEY: usize = 12;
+
 /// For each level: the level of zstd, and key, candidates and trust of the search.
 const LEVELS: [(i32, usize, usize, usize); 9] = [
     (9, 12, 4, 6),
@@ -104,8 +107,9 @@ impl Options {
     /// How executables are searched with their model, if they are.
     pub(super) fn models(&self) -> Option<Depth> {
         let depth = match self.coders() {
-            Coders::Quick => Depth { rounds: 0, every: QUICK_EVERY },
-            Coders::Usual | Coders::Most => Depth { rounds: 2, every: 1 },
+            Coders::Quick => Depth { rounds: 0, every: QUICK_EVERY, also: None },
+            Coders::Usual => Depth { rounds: 2, every: 1, also: None },
+            Coders::Most => Depth { rounds: 2, every: 1, also: Some(USUAL_KEY) },
         };
         self.uses(Technique::Executables).then_some(depth)
     }
@@ -133,7 +137,11 @@ mod tests {
         let used = Technique::value_variants().iter().filter(|one| options.uses(**one));
         assert_eq!(used.count(), Technique::value_variants().len() - 2);
         assert!(!options.uses(Technique::Lzma) && !options.uses(Technique::Headers));
-        assert!(Options::default().models().is_some());
+        assert!(Options::default().models().is_some_and(|depth| depth.also.is_none()));
+        let best = Options { level: 9, ..Options::default() };
+        assert!(
+            best.models().is_some_and(|depth| depth.also == Some(Options::default().effort().key))
+        );
         let without = [Technique::Executables].into_iter().collect();
         assert_eq!(Options { without, ..Options::default() }.models(), None);
     }

@@ -161,7 +161,7 @@ fn executables(
     let effort = Effort { memory: memory as usize, every: depth.every, ..*effort };
     let base = File::new(&*base.bytes, search.base, search.base_len);
     let target = File::new(&*target.bytes, search.target, search.len);
-    let found = executable::search(base, target, &effort, depth.rounds)?;
+    let found = executable::search(base, target, &effort, depth)?;
     Ok(found.map(|found| Found {
         covers: found.covers.iter().map(|cover| search.cover((0, 0), cover)).collect(),
         model: Some(Params { offset: search.base, ..found.params }),
@@ -192,7 +192,7 @@ mod tests {
     use std::sync::Arc;
 
     const EFFORT: Effort = Effort { key: 12, candidates: 8, trust: 4, memory: 1 << 24, every: 1 };
-    const DEPTH: Option<Depth> = Some(Depth { rounds: 2, every: 1 });
+    const DEPTH: Option<Depth> = Some(Depth { rounds: 2, every: 1, also: Some(14) });
 
     fn layer(bytes: Vec<u8>) -> Layer {
         Layer::new(DiffId::of(&bytes), Arc::new(bytes), Vec::new())

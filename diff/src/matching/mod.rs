@@ -16,7 +16,7 @@ use rayon::prelude::*;
 use index::Index;
 pub(crate) use index::common_prefix;
 pub use prune::Costs;
-pub(crate) use prune::Scored;
+pub(crate) use prune::{Scored, cost};
 
 /// A range of the target that resembles a range of the base.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

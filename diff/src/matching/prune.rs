@@ -43,6 +43,15 @@ impl Scored {
     }
 }
 
+/// What covers of a target of `len` bytes cost, and the literals between them.
+pub(crate) fn cost(covers: &[Scored], len: usize, costs: &Costs) -> isize {
+    let of = |scored: &Scored| {
+        costs.cover + costs.difference * scored.differing as isize
+            - costs.literal * scored.cover.len as isize
+    };
+    costs.literal * len as isize + covers.iter().map(of).sum::<isize>()
+}
+
 /// Joins neighbours of one alignment, then drops covers that do not pay and joins again what a
 /// dropped one had separated.
 pub(crate) fn prune(base: &[u8], target: &[u8], covers: Vec<Cover>, costs: &Costs) -> Vec<Scored> {
@@ -154,6 +163,15 @@ mod tests {
         let target = [0; 100];
         let parts = vec![cover(0, 0, 40), cover(42, 90, 3), cover(50, 50, 50)];
         assert_eq!(prune(&base, &target, parts, &Costs::BYTES), [cover(0, 0, 100)]);
+    }
+
+    #[test]
+    fn literals_covers_and_differences_cost() {
+        let costs = Costs { literal: 7, cover: 200, difference: 14 };
+        let covers = [(cover(10, 0, 50), 3), (cover(60, 90, 30), 0)];
+        let covers = covers.map(|(cover, differing)| Scored { cover, differing });
+        assert_eq!(cost(&covers, 100, &costs), 20 * 7 + 2 * 200 + 3 * 14);
+        assert_eq!(cost(&[], 100, &costs), 700);
     }
 
     #[test]

@@ -18,7 +18,7 @@ mod thin;
 use std::io;
 use std::ops::Range;
 
-use crate::matching::{self, Costs, Cover, Effort};
+use crate::matching::{self, Costs, Cover, Effort, Scored};
 use crate::program::{
     Content, Executable, Interval, Machine, Params, Source, SymbolTables, Version,
 };
@@ -41,7 +41,12 @@ pub(crate) struct Depth {
     pub(crate) rounds: usize,
     /// Of so many positions of the base one is indexed.
     pub(crate) every: usize,
+    /// Bytes of the shortest match in a second search, which counts where it makes clearly less.
+    pub(crate) also: Option<usize>,
 }
+
+/// A second search must save more than such a part of what the first one costs: what covers cost is not known well.
+const CLEARLY: isize = 200;
 
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,9 +73,29 @@ pub(crate) fn search(
     base: File<'_>,
     target: File<'_>,
     effort: &Effort,
-    rounds: usize,
+    depth: Depth,
 ) -> io::Result<Option<Found>> {
     let Some(pair) = Pair::parse(base, target)? else { return Ok(None) };
+    let search = |effort: &Effort| matched(&pair, (base, target), effort, depth.rounds);
+    let mut scored = search(effort)?;
+    if let Some(key) = depth.also {
+        let other = search(&Effort { key, ..*effort })?;
+        let cost = |scored: &[Scored]| matching::cost(scored, target.len() as usize, &Costs::CODE);
+        let first = cost(&scored);
+        if cost(&other) < first - first / CLEARLY {
+            scored = other;
+        }
+    }
+    pair.found((base, target), scored)
+}
+
+/// The covers of two executables, over the base as it is rewritten last.
+fn matched(
+    pair: &Pair,
+    (base, target): (File<'_>, File<'_>),
+    effort: &Effort,
+    rounds: usize,
+) -> io::Result<Vec<Scored>> {
     let compared = |mask| Compared { file: target, cuts: &pair.cut_target, mask };
     let mut scored = {
         let base = masked(&pair.of_base, base, &pair.cut_base)?;
@@ -81,7 +106,7 @@ pub(crate) fn search(
         let moved = pair.cut_base.without(moved);
         scored = matching::scored(&moved, &compared(None), effort, &Costs::CODE)?;
     }
-    pair.found((base, target), scored)
+    Ok(scored)
 }
 
 /// Where tables of exceptions stand in the target that follow from the base's.
