@@ -18,7 +18,7 @@ mod thin;
 use std::io;
 use std::ops::Range;
 
-use crate::matching::{self, Costs, Cover, Effort, Scored};
+use crate::matching::{self, Cover, Effort, Scored};
 use crate::program::{
     Content, Executable, Interval, Machine, Params, Source, SymbolTables, Version,
 };
@@ -80,7 +80,7 @@ pub(crate) fn search(
     let mut scored = search(effort)?;
     if let Some(key) = depth.also {
         let other = search(&Effort { key, ..*effort })?;
-        let cost = |scored: &[Scored]| matching::cost(scored, target.len() as usize, &Costs::CODE);
+        let cost = |scored: &[Scored]| matching::cost(scored, target.len() as usize, pair.costs());
         let first = cost(&scored);
         if cost(&other) < first - first / CLEARLY {
             scored = other;
@@ -99,12 +99,12 @@ fn matched(
     let compared = |mask| Compared { file: target, cuts: &pair.cut_target, mask };
     let mut scored = {
         let base = masked(&pair.of_base, base, &pair.cut_base)?;
-        matching::scored(&base, &compared(Some(&pair.of_target)), effort, &Costs::CODE)?
+        matching::scored(&base, &compared(Some(&pair.of_target)), effort, pair.costs())?
     };
     for _ in 0..rounds {
         let moved = rewrite(&pair.params, base, &pair.whole(&scored))?;
         let moved = pair.cut_base.without(moved);
-        scored = matching::scored(&moved, &compared(None), effort, &Costs::CODE)?;
+        scored = matching::scored(&moved, &compared(None), effort, pair.costs())?;
     }
     Ok(scored)
 }

@@ -82,6 +82,14 @@ impl Pair {
         }))
     }
 
+    /// What covers and literals cost: where instructions are words, their literals cost less.
+    pub(super) fn costs(&self) -> &'static Costs {
+        match self.to.machine {
+            Machine::X86_64 => &Costs::CODE,
+            Machine::AArch64 => &Costs::WORDS,
+        }
+    }
+
     /// The covers of whole files.
     pub(super) fn whole(&self, scored: &[Scored]) -> Vec<Cover> {
         let covers: Vec<Cover> = scored.iter().map(|scored| scored.cover).collect();
@@ -109,7 +117,7 @@ impl Pair {
             return Ok(None);
         }
         let len = self.cut_target.len_without(target.len() as usize) as u64;
-        let mut covers = self.whole(&thin(scored, len, most, &Costs::CODE));
+        let mut covers = self.whole(&thin(scored, len, most, self.costs()));
         if self.to.machine == Machine::AArch64 {
             cut::to_words(&mut covers, &self.to.areas);
         }

@@ -62,7 +62,7 @@ fn reach(window_log: u8, dictionary_len: usize) -> u32 {
 }
 
 #[cfg(feature = "encode")]
-pub(crate) use encode::{Effort, encode_lzma};
+pub(crate) use encode::{Effort, Shape, encode_lzma};
 
 #[cfg(feature = "encode")]
 mod encode {
@@ -86,9 +86,29 @@ mod encode {
         Most,
     }
 
+    /// What is coded.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+    pub(crate) enum Shape {
+        /// Bytes that follow from those before.
+        #[default]
+        Bytes,
+        /// Words of 4 bytes: a byte follows from its place in them too.
+        Words,
+    }
+
+    impl Shape {
+        /// Bits of the byte before, and of the place of a literal and of a match, that select contexts.
+        fn properties(self) -> (u32, u32, u32) {
+            match self {
+                Self::Bytes => (3, 0, 2),
+                Self::Words => (2, 2, 2),
+            }
+        }
+    }
+
     /// Codes pieces as one stream; returns the coded bytes of each.
     pub(crate) fn encode_lzma(
-        effort: Effort,
+        (effort, shape): (Effort, Shape),
         window_log: u8,
         dictionary: &[u8],
         pieces: &[&[u8]],
@@ -104,7 +124,8 @@ mod encode {
         };
         let nice = if effort == Effort::Most { 273 } else { 96 };
         let size = reach.min(needed.max(1 << 12));
-        let mut lzma = LzmaOptions::new(size, 3, 0, 2, EncodeMode::Normal, nice, finder, depth);
+        let (lc, lp, pb) = shape.properties();
+        let mut lzma = LzmaOptions::new(size, lc, lp, pb, EncodeMode::Normal, nice, finder, depth);
         lzma.preset_dict = (!dictionary.is_empty()).then(|| dictionary.to_vec());
         let options = Lzma2Options { lzma_options: lzma, chunk_size: None };
         let mut writer = Lzma2Writer::new(Vec::new(), options);
@@ -153,7 +174,7 @@ mod tests {
         let text = noise(60_000);
         let pieces = [&text[..], &text[..90_000]];
         for effort in [Effort::Usual, Effort::Most] {
-            let coded = encode_lzma(effort, 19, &text, &pieces).unwrap();
+            let coded = encode_lzma((effort, Shape::Bytes), 19, &text, &pieces).unwrap();
             assert!(coded.iter().all(|coded| coded.len() < 1000), "{effort:?}");
             let lens = [text.len(), 90_000];
             assert_eq!(decode(19, &text, &coded, &lens).unwrap(), pieces);
@@ -166,14 +187,15 @@ mod tests {
     fn matches_reach_over_the_window_and_the_dictionary_only() {
         let text = noise(5_000);
         let coded =
-            encode_lzma(Effort::Most, 16, &[], &[&[&text[..], &text[..]].concat()]).unwrap();
+            encode_lzma((Effort::Most, Shape::Bytes), 16, &[], &[&[&text[..], &text[..]].concat()])
+                .unwrap();
         assert!(decode(16, &[], &coded, &[2 * text.len()]).is_ok());
         assert!(decode(10, &[], &coded, &[2 * text.len()]).is_err());
     }
 
     #[test]
     fn more_or_less_content_than_declared_is_refused() {
-        let coded = encode_lzma(Effort::Usual, 12, &[], &[&noise(200)]).unwrap();
+        let coded = encode_lzma((Effort::Usual, Shape::Bytes), 12, &[], &[&noise(200)]).unwrap();
         assert!(decode(12, &[], &coded, &[800]).is_ok());
         assert!(decode(12, &[], &coded, &[801]).is_err());
         let mut long = coded.clone();
@@ -189,7 +211,7 @@ mod tests {
         fn round_trip(pieces in prop::collection::vec(prop::collection::vec(0u8..3, 1..3000), 1..5), dictionary in prop::collection::vec(0u8..3, 0..500)) {
             let refs: Vec<&[u8]> = pieces.iter().map(|piece| &piece[..]).collect();
             let lens: Vec<usize> = pieces.iter().map(Vec::len).collect();
-            let coded = encode_lzma(Effort::Usual, 14, &dictionary, &refs).unwrap();
+            let coded = encode_lzma((Effort::Usual, Shape::Words), 14, &dictionary, &refs).unwrap();
             prop_assert_eq!(decode(14, &dictionary, &coded, &lens).unwrap(), pieces);
         }
 

@@ -17,7 +17,7 @@ pub(crate) use frame::FrameReader;
 pub(crate) use frame::{encode_frame, window_log};
 pub(crate) use lzma::{CONTEXT as LZMA_CONTEXT, LzmaReader};
 #[cfg(feature = "encode")]
-pub(crate) use lzma::{Effort, encode_lzma};
+pub(crate) use lzma::{Effort, Shape, encode_lzma};
 pub(crate) use mixed::{
     BY_CLASS_MEMORY, BYTES_MEMORY, ByteReader, CORRECTIONS_MEMORY, CorrectionReader, LiteralReader,
     literals_memory,

@@ -8,8 +8,8 @@ use dd_inspect::failure::Failure;
 use rayon::prelude::*;
 
 use super::super::coder::{
-    Effort, SparseBuilder, encode_bytes, encode_frame, encode_literals, encode_lzma, encode_sparse,
-    window_log,
+    Effort, Shape, SparseBuilder, encode_bytes, encode_frame, encode_literals, encode_lzma,
+    encode_sparse, window_log,
 };
 use super::super::hooks::Source;
 use super::super::ids::{coder, stream};
@@ -103,6 +103,8 @@ pub(super) struct Dictionary {
     pub(super) ranges: Vec<Range>,
     /// A zero byte and the bytes of the ranges, where a model turned them.
     pub(super) moved: Option<Arc<[u8]>>,
+    /// What of it and of what it helps is coded.
+    pub(super) shape: Shape,
 }
 
 impl Dictionary {
@@ -368,7 +370,7 @@ fn code_literals(
     kind: u64,
     how: How,
     raw_lens: &[u64],
-    Dictionary { ranges, moved }: Dictionary,
+    Dictionary { ranges, moved, shape }: Dictionary,
     read: &impl Fn(&[Range]) -> Result<Vec<u8>, Failure>,
 ) -> Result<Coded, Failure> {
     let window_log = window_log(raw_lens.iter().sum(), how.max_window_log);
@@ -385,10 +387,10 @@ fn code_literals(
     };
     let (coder, bytes) = match effort {
         None => (coder::ZSTD, encode_frame(how.level, window_log, &bytes, pieces)?),
-        Some(effort) => (coder::LZMA, encode_lzma(effort, window_log, &bytes, pieces)?),
+        Some(effort) => (coder::LZMA, encode_lzma((effort, shape), window_log, &bytes, pieces)?),
     };
     let coder = if moved.is_some() { coder::LZMA_MOVED } else { coder };
-    let dictionary = Dictionary { ranges, moved };
+    let dictionary = Dictionary { ranges, moved, shape };
     let turning = dictionary.work();
     Ok(Coded {
         window_log,

@@ -438,7 +438,7 @@ impl<S: Sources + Sync> PayloadWriter<S> {
             self.chains.close(kind.stream());
         }
         let kinds = dictionaries.into_iter().filter(|(_, ranges)| !ranges.is_empty());
-        let plain = |ranges| Dictionary { ranges, moved: None };
+        let plain = |ranges| Dictionary { ranges, ..Dictionary::default() };
         self.dictionaries = kinds.map(|(kind, ranges)| (kind.stream(), plain(ranges))).collect();
         self.drain(false)
     }
@@ -463,7 +463,8 @@ impl<S: Sources + Sync> PayloadWriter<S> {
             self.check_range(range.source, range.offset, range.len)?;
         }
         let moved = Some([&[0], &moved[..]].concat().into());
-        self.dictionaries = [(Literal::Code.stream(), Dictionary { ranges, moved })].into();
+        let shape = self.unit.shape();
+        self.dictionaries = [(Literal::Code.stream(), Dictionary { ranges, moved, shape })].into();
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use dd_inspect::failure::Failure;
 
+use super::super::coder::Shape;
 use super::super::columns::ColumnWriter;
 use super::super::hooks::Sources;
 use super::super::ids::{
@@ -13,7 +14,7 @@ use super::super::limits::{PARAMS_LEN, UNIT_MODELS, UNIT_OPS};
 use super::super::meter;
 use super::super::model::params::Params;
 use super::super::model::symbol::Values;
-use super::super::model::version::{Version, of_id};
+use super::super::model::version::{Machine, Version, of_id};
 use super::super::model::{exceptions_memory, index_memory};
 use super::super::op::Op;
 use super::unit::OpenUnit;
@@ -67,6 +68,14 @@ impl OpenUnit {
     /// Whether new code is turned by the model.
     pub(super) fn turns_code(&self) -> bool {
         self.in_model && self.models.last().is_some_and(|(id, _)| !matches!(*id, BYTES | X86_64))
+    }
+
+    /// What new code is.
+    pub(super) fn shape(&self) -> Shape {
+        match self.models.last().and_then(|(id, _)| of_id(*id)) {
+            Some((Machine::AArch64, _)) => Shape::Words,
+            _ => Shape::Bytes,
+        }
     }
 
     /// Counts an op in its run, or ends the run.
