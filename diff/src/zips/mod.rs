@@ -2,8 +2,8 @@
 //!
 //! A wheel that was built again has the same members under other times, in another order. Its local headers and its
 //! directory would cost what they hold anew: offsets, times, names at other places. Here each member is described
-//! once, by what differs from a record of the base's directory ([`encoder`]); its local header, the copy of its data, its own
-//! record and the end of the archive follow from that ([`generator`]).
+//! once, by what differs from a record of the base's directory (`encoder`); its local header, the copy of its data, its own
+//! record and the end of the archive follow from that (`generator`).
 //!
 //! The format is docs/delta-format.md, "Zip archives"; `column` has the columns. What is an archive is APPNOTE.TXT 6.3.10.
 
