@@ -70,7 +70,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub digestfile: Option<PathBuf>,
 
-    /// Use at most this much memory [default: what is available]
+    /// Use at most this much memory [default: 96 MiB or what one layer needs, with --jobs what is available]
     #[arg(long, value_name = "SIZE", value_parser = crate::size::parse)]
     pub memory: Option<u64>,
 
@@ -82,7 +82,7 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     pub scratch_dir: Option<PathBuf>,
 
-    /// Rebuild this many layers at once [default: one for each processor, as memory allows]
+    /// Rebuild this many layers at once [default: one for each processor, as --memory allows]
     #[arg(short, long, value_name = "N")]
     pub jobs: Option<usize>,
 

@@ -16,6 +16,8 @@ use crate::size::show;
 
 /// Code, I/O and the encoder of a layer, in bytes, beside what programs need.
 const OWN_MEMORY: u64 = 8 << 20;
+/// Memory that is used where nothing is said, though one layer alone may need more: what a small device has.
+const USUAL_MEMORY: u64 = 96 << 20;
 /// What one more layer at a time costs at least.
 const LEAST_MEMORY: u64 = 4 << 20;
 
@@ -137,11 +139,14 @@ impl Figures {
         Ok(())
     }
 
-    /// How many layers to rebuild at once.
+    /// How many layers to rebuild at once: as many as wanted where there is memory for them, or one for each processor within
+    /// what is used as a rule.
     pub fn jobs(&self, wanted: Option<usize>, memory: Option<u64>) -> usize {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let each = self.memory.saturating_sub(OWN_MEMORY).max(1);
-        let budget = memory.or(self.memory_available).unwrap_or(self.memory);
+        let available = self.memory_available.unwrap_or(self.memory);
+        let usual = if wanted.is_some() { available } else { available.min(USUAL_MEMORY) };
+        let budget = memory.unwrap_or(usual);
         let fit = budget.saturating_sub(OWN_MEMORY) / each;
         let fit = usize::try_from(fit).unwrap_or(usize::MAX).max(1);
         wanted.unwrap_or(cores).clamp(1, 64).min(fit)
@@ -178,6 +183,10 @@ mod tests {
         assert_eq!(figures.jobs(Some(4), Some(1 << 30)), 4);
         assert_eq!(figures.jobs(Some(4), Some(100 << 20)), 2);
         assert_eq!(figures.jobs(Some(4), None), 1);
+        let rich = Figures { memory_available: Some(1 << 30), ..figures.clone() };
+        assert_eq!(rich.jobs(Some(4), None), 4);
+        let large = Figures { memory: 60 << 20, ..rich };
+        assert_eq!(large.jobs(None, None), 1);
         assert_eq!(figures.jobs(Some(0), Some(1 << 30)), 1);
     }
 
