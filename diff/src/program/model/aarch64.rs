@@ -68,6 +68,7 @@ impl Form {
     }
 
     /// The bits of its field.
+    #[cfg(feature = "encode")]
     pub(super) fn mask(self) -> u32 {
         self.with(0, u32::MAX)
     }
@@ -187,7 +188,7 @@ pub(super) fn leaves(word: u32) -> Leaves {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "encode"))]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;

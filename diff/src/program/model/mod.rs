@@ -35,6 +35,7 @@ mod x86_64;
 use exceptions::Exceptions;
 pub(crate) use exceptions::memory as exceptions_memory;
 use finder::Finder;
+#[cfg(feature = "encode")]
 pub(crate) use finder::WORK_PAGE;
 use index::Index;
 use kind::{Begin, Kind, Known};
@@ -47,6 +48,7 @@ use params::{Area, Content, Params};
 use predict::moved_by_map;
 use space::Space;
 use stretch::Reference;
+#[cfg(feature = "encode")]
 pub(crate) use sweep::PAGE;
 use sweep::Pages;
 pub(crate) use sweep::Read;
