@@ -66,7 +66,7 @@ _dd__diff() {
                     return 0
                     ;;
                 --without)
-                    COMPREPLY=($(compgen -W "headers likeness repeats archives executables digests times dictionaries mixing lzma" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "headers likeness archives executables digests times dictionaries mixing lzma" -- "${cur}"))
                     return 0
                     ;;
                 --output)

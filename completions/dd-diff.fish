@@ -9,7 +9,6 @@ complete -c dd-diff -l pair -d 'Which bases a target may be made from' -r -f -a 
 any\t'All bases: the package then asks for all that its deltas read'"
 complete -c dd-diff -l without -d 'Leave out these techniques, to measure what each saves' -r -f -a "headers\t'Tar headers as columns against those of the base; else as bytes'
 likeness\t'Files with new names paired by the lines that they have in common with others'
-repeats\t'Contents that stand several times made once'
 archives\t'Archives and compressed files opened'
 executables\t'Executables compared by what their addresses mean'
 digests\t'Digests in texts computed from the files that they name'

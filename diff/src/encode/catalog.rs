@@ -34,8 +34,6 @@ pub(crate) struct Catalog<'a> {
     by_letters: Vec<Place>,
     /// For files of the target, by name, what their content resembles.
     alike: HashMap<Box<[u8]>, Place>,
-    /// What the target has several times, by content.
-    repeats: HashMap<Digest, Place>,
 }
 
 /// Files with the same content that are looked at; more are copies of a very common file.
@@ -54,7 +52,6 @@ impl<'a> Catalog<'a> {
             by_end: Vec::new(),
             by_letters: Vec::new(),
             alike: HashMap::new(),
-            repeats: HashMap::new(),
         };
         for (layer, base) in (0..).zip(bases) {
             for (number, file) in (0..).zip(base.files.iter()) {
@@ -91,23 +88,6 @@ impl<'a> Catalog<'a> {
             }
         }
         self
-    }
-
-    /// Enters the files of all bases but the last one, which is made of what the target has several times:
-    /// that is found by content alone, with [`Catalog::repeat`].
-    pub(crate) fn with_repeats(bases: &'a [Layer]) -> Self {
-        let Some((last, others)) = bases.split_last() else { return Self::new(bases) };
-        let place = |file| Place { layer: others.len() as u32, file };
-        let repeats = (0..).zip(last.files.iter());
-        let repeats =
-            repeats.filter_map(|(number, file)| Some((file.digest?, place(number)))).collect();
-        Self { bases, repeats, ..Self::new(others) }
-    }
-
-    /// The content of a file among those that the target has several times.
-    pub(crate) fn repeat(&self, wanted: &File) -> Option<Place> {
-        let place = *self.repeats.get(&wanted.digest?)?;
-        (self.size(place) == wanted.size).then_some(place)
     }
 
     /// The file at a place.

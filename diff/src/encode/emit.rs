@@ -60,8 +60,6 @@ pub(super) struct Placed<'a> {
     real: usize,
     /// The base layer at each place.
     used: Vec<usize>,
-    /// Of what stands several times, the base layer that has it and the kept object.
-    repeats: Option<(u32, Source)>,
 }
 
 impl Placed<'_> {
@@ -118,7 +116,7 @@ impl<'a> Emitter<'a> {
             writer,
             target,
             catalog,
-            sources: Placed { bases, real, used: Vec::new(), repeats: None },
+            sources: Placed { bases, real, used: Vec::new() },
             headers: HeaderEncoder::default(),
             zips: ZipEncoder::default(),
             headers_are_bytes: false,
@@ -191,13 +189,10 @@ impl<'a> Emitter<'a> {
             }
             Piece::Hash(hash) => self.writer.enter_hash(*hash)?,
             Piece::Leave => self.writer.leave()?,
-            Piece::BeginKept { size, layer } => {
+            Piece::BeginKept { size } => {
                 let kept = self.writer.begin_kept(*size)?;
                 self.kept.push(kept);
-                match *layer {
-                    Some(layer) => self.sources.repeats = Some((layer, kept)),
-                    None => self.entries = Some(EntryEncoder::default()),
-                }
+                self.entries = Some(EntryEncoder::default());
             }
             Piece::EndKept => {
                 self.writer.end_kept()?;
@@ -254,9 +249,6 @@ impl<'a> Emitter<'a> {
     }
 
     pub(super) fn source(&mut self, layer: u32) -> anyhow::Result<Source> {
-        if let Some((_, kept)) = self.sources.repeats.filter(|(place, _)| *place == layer) {
-            return Ok(kept);
-        }
         if let Some(kept) = (layer as usize).checked_sub(self.sources.real) {
             return Ok(Source::Kept(kept as u32));
         }

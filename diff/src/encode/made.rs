@@ -128,7 +128,7 @@ mod tests {
         let header = |file, whole| Piece::Header { file, zeros: 0, model: Some(place), whole };
         let mut log = Log::new(9, HashMap::from([(12, 5)]));
         let pieces = [
-            (Piece::BeginKept { size: 9, layer: Some(1) }, None),
+            (Piece::BeginKept { size: 9 }, None),
             (Piece::Content { file: 6, from: From::Nowhere }, Some(6)),
             (Piece::Content { file: 12, from: From::Nowhere }, Some(5)),
             (Piece::EndKept, None),

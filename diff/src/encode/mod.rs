@@ -16,7 +16,6 @@ mod opened;
 mod options;
 mod plan;
 mod quotes;
-mod repeats;
 mod similar;
 
 use std::io::Write;
@@ -36,7 +35,6 @@ use emit::{Bases, Emitter};
 use made::Log;
 use opened::Opened;
 use plan::{From, Piece};
-use repeats::Repeats;
 use similar::{Found, Search};
 
 /// A payload that was written.
@@ -65,17 +63,9 @@ pub fn encode(
     let reading = || format!("encoding layer {}", target.diff_id);
     let (opened, alike) = open(target, bases, options, spool_dir).with_context(reading)?;
     let (real, target) = (bases, &opened.target);
-    let repeats = match options.uses(Technique::Repeats) {
-        true => Repeats::find(&opened, spool_dir).with_context(reading)?,
-        false => None,
-    };
-    let repeated = repeats.iter().map(|repeats| repeats.layer.clone());
-    let bases: Vec<Layer> = opened.bases.iter().cloned().chain(repeated).collect();
-    let bases = &bases[..];
-    let catalog =
-        if repeats.is_some() { Catalog::with_repeats(bases) } else { Catalog::new(bases) };
-    let catalog = catalog.with(&alike);
-    let pieces = plan::pieces(&opened, repeats.as_ref(), &catalog).with_context(reading)?;
+    let bases = &opened.bases[..];
+    let catalog = Catalog::new(bases).with(&alike);
+    let pieces = plan::pieces(&opened, &catalog).with_context(reading)?;
     let searched = if options.search { pieces.len() } else { 0 };
     let searches: Vec<(usize, Search)> = (0..searched)
         .filter_map(|number| Some((number, search_for(target, &catalog, &pieces[number])?)))

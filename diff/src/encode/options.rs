@@ -26,8 +26,6 @@ pub enum Technique {
     Headers,
     /// Files with new names paired by the lines that they have in common with others.
     Likeness,
-    /// Contents that stand several times made once.
-    Repeats,
     /// Archives and compressed files opened.
     Archives,
     /// Executables compared by what their addresses mean.

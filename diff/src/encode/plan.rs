@@ -5,7 +5,6 @@ use std::io;
 use super::catalog::{Catalog, Place, basename};
 use super::layer::{File, Layer};
 use super::opened::{Coder, Framing, Opened};
-use super::repeats::Repeats;
 use super::similar::Cover;
 use crate::program::Hash;
 
@@ -32,9 +31,8 @@ pub(crate) enum Piece {
     Hash(Hash),
     /// Ends the innermost Enter or Hash.
     Leave,
-    /// The pieces up to the end make a kept object of so many bytes, not the layer. Its bytes are those of the base layer
-    /// at this place, if there is one for it.
-    BeginKept { size: u64, layer: Option<u32> },
+    /// The pieces up to the end make a kept object of so many bytes, not the layer.
+    BeginKept { size: u64 },
     /// Ends a kept object.
     EndKept,
     /// The next bytes of the n-th kept object among the pieces: the content of an entry.
@@ -84,22 +82,15 @@ struct Fate {
     whole: bool,
 }
 
-/// The pieces of a target layer, before them those of the contents that are made once.
+/// The pieces of a target layer.
 ///
 /// # Errors
 /// What reading the layers fails with.
-pub(crate) fn pieces(
-    opened: &Opened,
-    repeats: Option<&Repeats>,
-    catalog: &Catalog<'_>,
-) -> io::Result<Vec<Piece>> {
+pub(crate) fn pieces(opened: &Opened, catalog: &Catalog<'_>) -> io::Result<Vec<Piece>> {
     let (target, bases) = (&opened.target, &opened.bases[..]);
     let entries = target.files.get(..opened.entries).unwrap_or_default();
     let mut planner =
         Planner { opened, target, bases, catalog, pieces: Vec::new(), run: None, last: None };
-    if let Some(repeats) = repeats {
-        planner.keep(repeats);
-    }
     let mut end = 0;
     let mut fates = Vec::with_capacity(entries.len());
     for file in entries {
@@ -139,16 +130,6 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    fn keep(&mut self, repeats: &Repeats) {
-        let layer = Some(self.bases.len() as u32);
-        self.pieces.push(Piece::BeginKept { size: repeats.layer.bytes.size(), layer });
-        for &file in &repeats.firsts {
-            let from = self.opened.origin(file, self.catalog);
-            self.pieces.push(Piece::Content { file, from });
-        }
-        self.pieces.push(Piece::EndKept);
-    }
-
     fn fate(&mut self, file: &File, end: u64) -> io::Result<Fate> {
         let gap = file.header_offset - end;
         let zeros = if gap < 512 && is_zero(&self.target.read(end, gap)?) { gap } else { 0 };
@@ -163,9 +144,6 @@ impl Planner<'_> {
             From::Nowhere => self.catalog.same_path(file).or_else(|| self.moved(file)),
         };
         self.run = model.map(Place::next).or(self.run);
-        // The header of what stands several times is still that of the file that it was.
-        let repeat = if twin.is_none() { self.catalog.repeat(file) } else { None };
-        let from = repeat.map_or(from, From::Twin);
         let whole = match (model, from) {
             (Some(model), From::Twin(twin)) if twin == model => self.same_header(file, model)?,
             (Some(model), From::Nowhere) if file.size == 0 => {

@@ -168,7 +168,7 @@ impl Opened {
             }
             Step::Member(number) => {
                 let file = self.entries as u32 + number;
-                Piece::Content { file, from: self.from(file, catalog) }
+                Piece::Content { file, from: self.origin(file, catalog) }
             }
             Step::Leave => Piece::Leave,
         };
@@ -188,17 +188,8 @@ impl Opened {
         owners.collect()
     }
 
-    /// What a member is made from, which is the file of this number.
-    fn from(&self, file: u32, catalog: &Catalog<'_>) -> From {
-        let repeat = || catalog.repeat(self.target.files.get(file as usize)?);
-        match self.origin(file, catalog) {
-            From::Twin(twin) => From::Twin(twin),
-            origin => repeat().map_or(origin, From::Twin),
-        }
-    }
-
-    /// What of the bases an entry or a member is made from.
-    pub(crate) fn origin(&self, file: u32, catalog: &Catalog<'_>) -> From {
+    /// What of the bases a member is made from, which is the file of this number.
+    fn origin(&self, file: u32, catalog: &Catalog<'_>) -> From {
         let number = (file as usize).checked_sub(self.entries);
         let Some(file) = self.target.files.get(file as usize) else { return From::Nowhere };
         let own = number.and_then(|number| self.relatives.get(number).copied().flatten());

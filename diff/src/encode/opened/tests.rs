@@ -103,24 +103,6 @@ fn compressed_sections_of_programs_are_opened() {
 }
 
 #[test]
-fn members_that_stand_twice_are_made_once() {
-    let (a, b) = (text(1, 80_000), text(2, 40_000));
-    let new = changed(&a);
-    let base = layer(tar(&[("one/c.gz", &gzip(&a), 1), ("two/c.gz", &gzip(&a), 1)]));
-    let more = zip(&[("c", &new, Stored::No), ("b", &b, Stored::No)]);
-    let target = layer(tar(&[
-        ("one/c.gz", &gzip(&new), 2),
-        ("two/c.gz", &gzip(&new), 2),
-        ("x.zip", &more, 2),
-    ]));
-    let (len, encoded) = round_trip(&target, std::slice::from_ref(&base), &Options::default());
-    assert!(len < 600 + more.len() as u64, "{len}");
-    let sizes: Vec<u64> = encoded.summary.head.kept.iter().map(|kept| kept.size).collect();
-    assert_eq!(sizes[1], new.len() as u64);
-    assert!(encoded.made[0].cost > encoded.made[1].cost, "{:?}", encoded.made);
-}
-
-#[test]
 fn new_files_are_opened_where_it_pays() {
     let (a, b) = (text(1, 60_000), noise(2, 9_000));
     let only = |files: &[(&str, &[u8], u64)]| {

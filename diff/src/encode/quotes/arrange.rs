@@ -59,7 +59,7 @@ impl Plan {
             pieces: Vec::new(),
         };
         for (object, content) in (0..).zip(&self.kept) {
-            out.pieces.push(Piece::BeginKept { size: content.values().sum(), layer: None });
+            out.pieces.push(Piece::BeginKept { size: content.values().sum() });
             for (&number, &len) in content {
                 if let Some(piece) = pieces.get_mut(number) {
                     out.put(

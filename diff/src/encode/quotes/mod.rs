@@ -139,10 +139,7 @@ impl View<'_> {
 
     /// What changed texts quote of files that changed.
     fn links(&self) -> io::Result<Links> {
-        // What stands several times is made first, before what it may quote.
-        let first = self.pieces.iter().position(|piece| matches!(piece, Piece::EndKept));
-        let texts: io::Result<Vec<(usize, u64, Vec<Candidate>)>> = (first.unwrap_or(0)
-            ..self.pieces.len())
+        let texts: io::Result<Vec<(usize, u64, Vec<Candidate>)>> = (0..self.pieces.len())
             .into_par_iter()
             .filter_map(|piece| self.changed(piece).transpose())
             .collect();
