@@ -6,10 +6,11 @@ mod support;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use dd_diff::bench::Matched;
-use dd_diff::matching::Effort;
+use dd_diff::matching::{Effort, Reach};
 use support::programs;
 
-const EFFORT: Effort = Effort { key: 12, candidates: 8, trust: 4, memory: 64 << 20, every: 1 };
+const EFFORT: Effort =
+    Effort { reach: Reach { key: 12, candidates: 8, trust: 4 }, memory: 64 << 20, every: 1 };
 
 fn executable(criterion: &mut Criterion) {
     let (base, target) = programs(4000);

@@ -5,18 +5,19 @@
 mod support;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use dd_diff::matching::{Costs, Effort, covers};
+use dd_diff::matching::{Costs, Effort, Reach, covers};
 use support::Random;
 
 const LEN: usize = 1 << 20;
 /// That of the default level.
-const EFFORT: Effort = Effort { key: 12, candidates: 8, trust: 4, memory: 64 << 20, every: 1 };
+const EFFORT: Effort =
+    Effort { reach: Reach { key: 12, candidates: 8, trust: 4 }, memory: 64 << 20, every: 1 };
 
 fn matching(criterion: &mut Criterion) {
     let mut random = Random(1);
     let base = [random.text(LEN / 2), random.bytes(LEN / 2)].concat();
     let targets = [
-        ("index", base[..EFFORT.key].to_vec()),
+        ("index", base[..EFFORT.reach.key].to_vec()),
         ("index and scan, alike", random.edited(&base, 200)),
         ("index and scan, unlike", random.bytes(LEN)),
     ];

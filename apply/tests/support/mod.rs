@@ -5,7 +5,9 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 
 use dd_apply::output::tar;
-use dd_diff::program::{Coders, Literal, MemorySources, Nothing, PayloadWriter, WriterOptions};
+use dd_diff::program::{
+    Choice, Coders, Literal, MemorySources, Nothing, PayloadWriter, WriterOptions,
+};
 use dd_extract::encoding::Encoding;
 use dd_inspect::digest::{DiffId, Digest};
 use dd_inspect::package::{
@@ -121,11 +123,13 @@ fn packed(content: &[u8]) -> Vec<u8> {
 /// The program that makes `new` of `old`: its first half is copied.
 fn program(old: &[u8], new: &[u8], spool_dir: &Path) -> Vec<u8> {
     let options = WriterOptions {
-        level: 3,
-        coders: Coders::Quick,
-        mixing: true,
-        lzma: true,
-        window_log: 20,
+        choice: Choice {
+            level: 3,
+            coders: Coders::Quick,
+            mixing: true,
+            lzma: true,
+            window_log: 20,
+        },
         encoders: Arc::new(Nothing),
         spool_dir: spool_dir.to_owned(),
     };

@@ -71,9 +71,8 @@ pub fn encode(
         .filter_map(|number| Some((number, search_for(target, &catalog, &pieces[number])?)))
         .collect();
     let ranges: Vec<Search> = searches.iter().map(|(_, search)| *search).collect();
-    let (effort, models) = (options.effort(), options.models());
-    let covers = similar::search(target, bases, &ranges, &effort, options.memory, models, &done)
-        .with_context(reading)?;
+    let covers =
+        similar::search(target, bases, &ranges, &options.ways(), &done).with_context(reading)?;
     let found: Vec<(usize, Found)> =
         searches.iter().map(|(number, _)| *number).zip(covers).collect();
     let (pieces, found) = match options.search {
@@ -88,11 +87,7 @@ pub fn encode(
     let (mut found, mut groups) = (found.into_iter().peekable(), groups.iter().peekable());
 
     let writer_options = WriterOptions {
-        level: options.zstd_level(),
-        coders: options.coders(),
-        mixing: options.uses(Technique::Mixing),
-        lzma: options.uses(Technique::Lzma),
-        window_log: 23,
+        choice: options.choice(),
         encoders: Arc::new(Encodings),
         spool_dir: spool_dir.to_owned(),
     };

@@ -3,8 +3,9 @@
 use clap::ValueEnum;
 
 use super::executable::Depth;
-use crate::matching::Effort;
-use crate::program::Coders;
+use super::similar::Ways;
+use crate::matching::{Effort, Reach};
+use crate::program::{Choice, Coders};
 
 /// How a layer is encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,32 +70,53 @@ impl Default for Options {
 /// Of so many positions of an executable one is indexed where there is little time.
 const QUICK_EVERY: usize = 4;
 
-/// Bytes of the shortest match at the usual levels: some executables get smaller so than with the most effort.
-const USUAL_KEY: usize = 12;
+/// What follows from a level: the level of zstd, and how contents are searched.
+struct Row {
+    zstd: i32,
+    search: Reach,
+}
 
-/// For each level: the level of zstd, and key, candidates and trust of the search.
-const LEVELS: [(i32, usize, usize, usize); 9] = [
-    (9, 12, 4, 6),
-    (12, 12, 4, 6),
-    (16, 12, 8, 6),
-    (16, 12, 8, 6),
-    (16, 12, 8, 4),
-    (19, 12, 8, 4),
-    (19, 12, 16, 2),
-    (20, 12, 16, 0),
-    (22, 10, 32, 0),
+/// Each level, from the first on.
+const LEVELS: [Row; 9] = [
+    row(9, 12, 4, 6),
+    row(12, 12, 4, 6),
+    row(16, 12, 8, 6),
+    row(16, 12, 8, 6),
+    row(16, 12, 8, 4),
+    row(19, 12, 8, 4),
+    row(19, 12, 16, 2),
+    row(20, 12, 16, 0),
+    row(22, 10, 32, 0),
 ];
 
+/// How contents are searched too with the most effort: some get smaller with a longer key, or as at the usual level.
+const ALSO: &[Reach] = &[reach(12, 32, 0), reach(12, 8, 4)];
+
+const fn row(zstd: i32, key: usize, candidates: usize, trust: usize) -> Row {
+    Row { zstd, search: reach(key, candidates, trust) }
+}
+
+const fn reach(key: usize, candidates: usize, trust: usize) -> Reach {
+    Reach { key, candidates, trust }
+}
+
 impl Options {
-    fn row(&self) -> (i32, usize, usize, usize) {
-        LEVELS[usize::from(self.level.clamp(1, 9)) - 1]
+    fn row(&self) -> &'static Row {
+        &LEVELS[usize::from(self.level.clamp(1, 9)) - 1]
     }
 
-    pub(super) fn zstd_level(&self) -> i32 {
-        self.row().0
+    /// Which coders are tried.
+    pub(super) fn choice(&self) -> Choice {
+        Choice {
+            level: self.row().zstd,
+            coders: self.coders(),
+            mixing: self.uses(Technique::Mixing),
+            lzma: self.uses(Technique::Lzma),
+            window_log: 23,
+        }
     }
 
-    pub(super) fn coders(&self) -> Coders {
+    fn coders(&self) -> Coders {
         match self.level {
             ..=3 => Coders::Quick,
             4..=8 => Coders::Usual,
@@ -102,12 +124,16 @@ impl Options {
         }
     }
 
-    /// How executables are searched with their model, if they are.
-    pub(super) fn models(&self) -> Option<Depth> {
+    /// How contents are searched.
+    pub(super) fn ways(&self) -> Ways {
+        let also = if self.coders() == Coders::Most { ALSO } else { &[] };
+        Ways { effort: self.effort(), also, models: self.models() }
+    }
+
+    fn models(&self) -> Option<Depth> {
         let depth = match self.coders() {
-            Coders::Quick => Depth { rounds: 0, every: QUICK_EVERY, also: None },
-            Coders::Usual => Depth { rounds: 2, every: 1, also: None },
-            Coders::Most => Depth { rounds: 2, every: 1, also: Some(USUAL_KEY) },
+            Coders::Quick => Depth { rounds: 0, every: QUICK_EVERY },
+            Coders::Usual | Coders::Most => Depth { rounds: 2, every: 1 },
         };
         self.uses(Technique::Executables).then_some(depth)
     }
@@ -117,10 +143,9 @@ impl Options {
         !self.without.has(technique)
     }
 
-    pub(super) fn effort(&self) -> Effort {
-        let (_, key, candidates, trust) = self.row();
+    fn effort(&self) -> Effort {
         let memory = usize::try_from(self.memory).unwrap_or(usize::MAX);
-        Effort { key, candidates, trust, memory, every: 1 }
+        Effort { reach: self.row().search, memory, every: 1 }
     }
 }
 
@@ -135,21 +160,24 @@ mod tests {
         let used = Technique::value_variants().iter().filter(|one| options.uses(**one));
         assert_eq!(used.count(), Technique::value_variants().len() - 2);
         assert!(!options.uses(Technique::Lzma) && !options.uses(Technique::Headers));
-        assert!(Options::default().models().is_some_and(|depth| depth.also.is_none()));
-        let best = Options { level: 9, ..Options::default() };
-        assert!(
-            best.models().is_some_and(|depth| depth.also == Some(Options::default().effort().key))
-        );
         let without = [Technique::Executables].into_iter().collect();
-        assert_eq!(Options { without, ..Options::default() }.models(), None);
+        assert_eq!(Options { without, ..Options::default() }.ways().models, None);
+    }
+
+    #[test]
+    fn with_the_most_effort_contents_are_searched_as_usual_too() {
+        let usual = Options::default().ways();
+        let best = Options { level: 9, ..Options::default() }.ways();
+        assert!(usual.also.is_empty() && usual.models.is_some());
+        assert!(best.also.contains(&usual.effort.reach));
     }
 
     #[test]
     fn every_level_has_an_effort() {
         for level in 0..=u8::MAX {
             let options = Options { level, ..Options::default() };
-            assert!((1..=22).contains(&options.zstd_level()), "{level}");
-            assert!((4..=32).contains(&options.effort().key), "{level}");
+            assert!((1..=22).contains(&options.choice().level), "{level}");
+            assert!((4..=32).contains(&options.effort().reach.key), "{level}");
         }
     }
 }

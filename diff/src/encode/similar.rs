@@ -8,7 +8,8 @@ use super::executable::{self, Depth, File};
 use super::groups::literal_kind;
 use super::layer::Layer;
 use super::quotes::Quote;
-use crate::matching::{self, Costs, Effort};
+use crate::matching::{self, Costs, Effort, Reach};
+use crate::program::inner::CorrectionWriter;
 use crate::program::{Literal, Params};
 
 /// A range of the target to be found in a range of a base layer.
@@ -48,6 +49,17 @@ pub(crate) struct Cover {
     pub len: u64,
 }
 
+/// How contents are searched.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ways {
+    /// How far, and with how many bytes of memory for one large search.
+    pub(crate) effort: Effort,
+    /// How else: of all that is found what makes least is kept.
+    pub(crate) also: &'static [Reach],
+    /// How executables are searched by their model, if they are.
+    pub(crate) models: Option<Depth>,
+}
+
 /// What was found of a range.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Found {
@@ -68,13 +80,15 @@ pub(crate) struct Found {
 /// all threads. Constant, so that the result does not depend on the number of threads.
 const SMALL: u64 = 4 << 20;
 
+/// Bytes of a content at least that is worth several searches.
+const WORTH_MORE: usize = 16 << 10;
+
 /// Of the memory such a part is left for parts of a target, covers and models while executables are searched.
-const ASIDE: u64 = 8;
+const ASIDE: usize = 8;
 
 /// The covers of each search.
 ///
-/// With `models` executables are searched as their model predicts them. Holds at most `memory` bytes for a large search: of content longer than that allows, windows are
-/// searched in windows of the base.
+/// Holds at most the memory of the effort for a large search: of content longer than that allows, windows are searched in windows of the base.
 ///
 /// # Errors
 /// What reading the layers fails with.
@@ -82,14 +96,11 @@ pub(crate) fn search(
     target: &Layer,
     bases: &[Layer],
     searches: &[Search],
-    effort: &Effort,
-    memory: u64,
-    models: Option<Depth>,
+    ways: &Ways,
     done: impl Fn(u64) + Sync,
 ) -> io::Result<Vec<Found>> {
     let one = |search: &Search| {
-        let effort = Effort { memory: effort.memory.min(memory as usize / 8 * 5), ..*effort };
-        let covers = one(target, bases, search, &effort, memory, models);
+        let covers = one(target, bases, search, ways);
         done(search.len);
         covers
     };
@@ -102,20 +113,14 @@ pub(crate) fn search(
     found.map(|(covers, search)| covers.map_or_else(|| one(search), Ok)).collect()
 }
 
-fn one(
-    target: &Layer,
-    bases: &[Layer],
-    search: &Search,
-    effort: &Effort,
-    memory: u64,
-    models: Option<Depth>,
-) -> io::Result<Found> {
+fn one(target: &Layer, bases: &[Layer], search: &Search, ways: &Ways) -> io::Result<Found> {
+    let memory = ways.effort.memory as u64;
     let window = memory / 8;
     let Some(base) = bases.get(search.layer as usize) else { return Ok(Found::default()) };
     let whole = search.len <= window && search.base_len <= window.saturating_mul(3);
-    if let Some(depth) = models
+    if let Some(depth) = ways.models
         && search.len.max(search.base_len) <= memory / 2
-        && let Some(found) = executables(target, base, search, (effort, depth), memory)?
+        && let Some(found) = executables(target, base, search, (ways, depth))?
     {
         return Ok(found);
     }
@@ -130,16 +135,50 @@ fn one(
         let len = step.min(search.len - at);
         let (base_at, base_len) =
             if whole { (0, search.base_len) } else { base_window(search, at, step, covers.last()) };
-        let found = matching::covers(
-            &base.read(search.base + base_at, base_len)?,
-            &target.read(search.target + at, len)?,
-            effort,
-            &costs,
-        );
+        let base = base.read(search.base + base_at, base_len)?;
+        let found = window_covers(&base, &target.read(search.target + at, len)?, ways, &costs);
         covers.extend(found.iter().map(|cover| search.cover((at, base_at), cover)));
         at += len;
     }
     Ok(Found { covers, ..Found::default() })
+}
+
+/// The covers of a window.
+fn window_covers(base: &[u8], target: &[u8], ways: &Ways, costs: &Costs) -> Vec<matching::Cover> {
+    let memory = ways.effort.memory / 8 * 5;
+    let search = |reach| {
+        let effort = Effort { reach, memory, ..ways.effort };
+        matching::covers(base, target, &effort, costs)
+    };
+    let mut best = search(ways.effort.reach);
+    if target.len() < WORTH_MORE || ways.also.is_empty() {
+        return best;
+    }
+    let mut least = measured(base, target, &best, costs);
+    for &reach in ways.also {
+        let other = search(reach);
+        let len = if other == best { least } else { measured(base, target, &other, costs) };
+        if len < least {
+            (least, best) = (len, other);
+        }
+    }
+    best
+}
+
+/// What covers come to in bytes, about: their corrections coded, the rest as `costs` says.
+fn measured(base: &[u8], target: &[u8], covers: &[matching::Cover], costs: &Costs) -> usize {
+    let mut corrections = CorrectionWriter::new();
+    let mut literals = target.len();
+    for cover in covers {
+        literals = literals.saturating_sub(cover.len);
+        let before = &base[cover.base..cover.base_end()];
+        let wanted = &target[cover.target..cover.target_end()];
+        if before != wanted {
+            corrections.push(before, &[], wanted);
+            corrections.end_op();
+        }
+    }
+    corrections.finish_piece().len() + costs.beside(covers.len(), literals)
 }
 
 /// What is found where both sides, each of at most half of `memory`, are executables and their model pays.
@@ -147,8 +186,7 @@ fn executables(
     target: &Layer,
     base: &Layer,
     search: &Search,
-    (effort, depth): (&Effort, Depth),
-    memory: u64,
+    (ways, depth): (&Ways, Depth),
 ) -> io::Result<Option<Found>> {
     let starts = |layer: &Layer, at, len: u64| {
         Ok::<_, io::Error>(executable::is_elf(&layer.read(at, len.min(64))?))
@@ -157,11 +195,12 @@ fn executables(
         return Ok(None);
     }
     // The base is held, its index, and besides parts of the target.
-    let memory = memory - memory / ASIDE - search.base_len;
-    let effort = Effort { memory: memory as usize, every: depth.every, ..*effort };
+    let all = ways.effort.memory;
+    let memory = all - all / ASIDE - search.base_len as usize;
+    let effort = Effort { memory, every: depth.every, ..ways.effort };
     let base = File::new(&*base.bytes, search.base, search.base_len);
     let target = File::new(&*target.bytes, search.target, search.len);
-    let found = executable::search(base, target, &effort, depth)?;
+    let found = executable::search(base, target, (&effort, ways.also), depth)?;
     Ok(found.map(|found| Found {
         covers: found.covers.iter().map(|cover| search.cover((0, 0), cover)).collect(),
         model: Some(Params { offset: search.base, ..found.params }),
@@ -191,8 +230,12 @@ mod tests {
     use dd_inspect::digest::DiffId;
     use std::sync::Arc;
 
-    const EFFORT: Effort = Effort { key: 12, candidates: 8, trust: 4, memory: 1 << 24, every: 1 };
-    const DEPTH: Option<Depth> = Some(Depth { rounds: 2, every: 1, also: Some(14) });
+    const REACH: Reach = Reach { key: 12, candidates: 8, trust: 4 };
+    const DEPTH: Depth = Depth { rounds: 2, every: 1 };
+
+    fn ways(memory: usize) -> Ways {
+        Ways { effort: Effort { reach: REACH, memory, every: 1 }, also: &[], models: None }
+    }
 
     fn layer(bytes: Vec<u8>) -> Layer {
         Layer::new(DiffId::of(&bytes), Arc::new(bytes), Vec::new())
@@ -209,10 +252,9 @@ mod tests {
         (0..len).map(next).collect()
     }
 
-    fn found(base: &[u8], target: &[u8], search: Search, memory: u64) -> Vec<Cover> {
+    fn found(base: &[u8], target: &[u8], search: Search, ways: &Ways) -> Vec<Cover> {
         let (target, bases) = (layer(target.to_vec()), [layer(base.to_vec())]);
-        let mut found =
-            super::search(&target, &bases, &[search], &EFFORT, memory, None, |_| ()).unwrap();
+        let mut found = super::search(&target, &bases, &[search], ways, |_| ()).unwrap();
         found.pop().unwrap().covers
     }
 
@@ -221,8 +263,26 @@ mod tests {
         let base = noise(50_000);
         let target = [&base[..100], &base[30_000..45_000]].concat();
         let search = Search { target: 100, len: 15_000, layer: 0, base: 20_000, base_len: 30_000 };
-        let covers = found(&base, &target, search, 1 << 24);
+        let covers = found(&base, &target, search, &ways(1 << 24));
         assert_eq!(covers, [Cover { target: 100, base: 30_000, len: 15_000 }]);
+    }
+
+    #[test]
+    fn of_several_ways_the_one_counts_that_makes_least() {
+        let base = noise(WORTH_MORE + 16);
+        // Parts too short for a long key.
+        let target = base.chunks(24).rev().collect::<Vec<_>>().concat();
+        let len = target.len() as u64;
+        let search = Search { target: 0, len, layer: 0, base: 0, base_len: len };
+        let with = |first, also| {
+            let plain = ways(1 << 24);
+            let effort = Effort { reach: first, ..plain.effort };
+            found(&base, &target, search, &Ways { effort, also, ..plain }).len()
+        };
+        const LONG: Reach = Reach { key: 32, ..REACH };
+        assert!(with(LONG, &[]) < 10 && with(REACH, &[]) > 500);
+        assert_eq!(with(LONG, &[REACH]), with(REACH, &[]));
+        assert_eq!(with(REACH, &[LONG]), with(REACH, &[]));
     }
 
     #[test]
@@ -231,7 +291,7 @@ mod tests {
         let target = [&base[100_000..], &base[..1_000]].concat();
         let len = target.len() as u64;
         let search = Search { target: 0, len, layer: 0, base: 0, base_len: base.len() as u64 };
-        let covers = found(&base, &target, search, 4 << 20);
+        let covers = found(&base, &target, search, &ways(4 << 20));
         let covered: u64 = covers.iter().map(|cover| cover.len).sum();
         assert!(covered > len - 2_000, "{covered} of {len}");
         for cover in covers {
@@ -247,8 +307,9 @@ mod tests {
         let (len, base_len) = (target.len() as u64, base.len() as u64);
         let (target, bases) = (layer(target), [layer(base)]);
         let search = Search { target: 0, len, layer: 0, base: 0, base_len };
-        let found = |memory| {
-            super::search(&target, &bases, &[search], &EFFORT, memory, DEPTH, |_| ()).unwrap().pop()
+        let found = |memory: u64| {
+            let ways = Ways { models: Some(DEPTH), ..ways(memory as usize) };
+            super::search(&target, &bases, &[search], &ways, |_| ()).unwrap().pop()
         };
         assert!(found(3 * len).unwrap().model.is_some());
         // With less memory as other files.
@@ -259,9 +320,9 @@ mod tests {
     #[test]
     fn an_absent_layer_gives_nothing_and_a_wrong_range_an_error() {
         let search = Search { target: 0, len: 10, layer: 1, base: 0, base_len: 10 };
-        assert_eq!(found(b"0123456789", b"0123456789", search, 1 << 20), []);
+        assert_eq!(found(b"0123456789", b"0123456789", search, &ways(1 << 20)), []);
         let (target, bases) = (layer(vec![0; 10]), [layer(vec![0; 10])]);
         let search = Search { layer: 0, base: 5, ..search };
-        assert!(super::search(&target, &bases, &[search], &EFFORT, 1 << 20, None, |_| ()).is_err());
+        assert!(super::search(&target, &bases, &[search], &ways(1 << 20), |_| ()).is_err());
     }
 }

@@ -251,7 +251,7 @@ impl Shard {
 
 impl Spacing {
     fn new(len: usize, effort: &Effort) -> Self {
-        let key = effort.key.clamp(4, LONGEST_KEY);
+        let key = effort.reach.key.clamp(4, LONGEST_KEY);
         // Four bytes a position, twice while it is built, and two for the buckets' starts.
         let affordable = (effort.memory / 10).clamp(1 << 10, MOST_POSITIONS);
         let step = len.div_ceil(affordable).max(effort.every).max(1);
@@ -399,10 +399,11 @@ pub(crate) fn common_prefix(a: &[u8], b: &[u8]) -> usize {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::matching::Reach;
     use proptest::prelude::*;
 
     fn effort(key: usize, memory: usize) -> Effort {
-        Effort { key, candidates: 8, trust: 4, memory, every: 1 }
+        Effort { reach: Reach { key, candidates: 8, trust: 4 }, memory, every: 1 }
     }
 
     fn indexed(base: &[u8], key: usize, memory: usize) -> Index<'_> {

@@ -16,7 +16,7 @@ use rayon::prelude::*;
 use index::Index;
 pub(crate) use index::common_prefix;
 pub use prune::Costs;
-pub(crate) use prune::{Scored, cost};
+pub(crate) use prune::Scored;
 
 /// A range of the target that resembles a range of the base.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,9 +41,9 @@ impl Cover {
     }
 }
 
-/// How thoroughly to search.
+/// How far a search goes for each place of the target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Effort {
+pub struct Reach {
     /// Bytes that the shortest match to be found has.
     pub key: usize,
     /// Positions of the base that are looked at for each of the target.
@@ -51,6 +51,13 @@ pub struct Effort {
     /// How many of 16 bytes ahead may differ for an alignment to be followed without a search; 0
     /// searches at every difference.
     pub trust: usize,
+}
+
+/// How thoroughly to search.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Effort {
+    /// How far for each place of the target.
+    pub reach: Reach,
     /// Bytes of memory for the index of the base; a larger base is indexed at fewer positions.
     pub memory: usize,
     /// Of so many positions of the base one is indexed, or fewer; matches that are found have as many bytes more, up to 8.
@@ -105,7 +112,7 @@ pub(crate) fn scored<T: Target + ?Sized>(
     costs: &Costs,
 ) -> Result<Vec<Scored>, T::Error> {
     let len = target.len();
-    if base.len() < effort.key || len < effort.key {
+    if base.len() < effort.reach.key || len < effort.reach.key {
         return Ok(Vec::new());
     }
     let index = Index::new(base, effort);
@@ -128,7 +135,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const EFFORT: Effort = Effort { key: 8, candidates: 8, trust: 4, memory: 1 << 20, every: 1 };
+    const EFFORT: Effort =
+        Effort { reach: Reach { key: 8, candidates: 8, trust: 4 }, memory: 1 << 20, every: 1 };
 
     /// Bytes without structure, the same for a seed.
     fn noise(seed: u64, len: usize) -> Vec<u8> {
@@ -226,7 +234,7 @@ mod tests {
                 target.rotate_left(from);
                 target.insert(to, byte);
             }
-            let effort = Effort { key, trust, ..EFFORT };
+            let effort = Effort { reach: Reach { key, trust, ..EFFORT.reach }, ..EFFORT };
             check(&base, &target, &covers(&base, &target, &effort, &Costs::BYTES));
         }
     }

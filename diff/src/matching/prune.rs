@@ -22,6 +22,11 @@ impl Costs {
     pub const TEXT: Self = Self { literal: 3, cover: 160, difference: 28 };
     /// Of all else.
     pub const BYTES: Self = Self { literal: 9, cover: 160, difference: 28 };
+
+    /// What so many covers and so many bytes of literals cost in bytes, without differences.
+    pub(crate) fn beside(&self, covers: usize, literals: usize) -> usize {
+        (self.cover as usize * covers + self.literal as usize * literals) / 16
+    }
 }
 
 /// A cover, and how many of its bytes differ.
@@ -43,15 +48,6 @@ impl Scored {
         self.cover.len = next.cover.target_end() - self.cover.target;
         self.differing += between + next.differing;
     }
-}
-
-/// What covers of a target of `len` bytes cost, and the literals between them.
-pub(crate) fn cost(covers: &[Scored], len: usize, costs: &Costs) -> isize {
-    let of = |scored: &Scored| {
-        costs.cover + costs.difference * scored.differing as isize
-            - costs.literal * scored.cover.len as isize
-    };
-    costs.literal * len as isize + covers.iter().map(of).sum::<isize>()
 }
 
 /// Joins neighbours of one alignment, then drops covers that do not pay and joins again what a
@@ -168,12 +164,10 @@ mod tests {
     }
 
     #[test]
-    fn literals_covers_and_differences_cost() {
-        let costs = Costs { literal: 7, cover: 200, difference: 14 };
-        let covers = [(cover(10, 0, 50), 3), (cover(60, 90, 30), 0)];
-        let covers = covers.map(|(cover, differing)| Scored { cover, differing });
-        assert_eq!(cost(&covers, 100, &costs), 20 * 7 + 2 * 200 + 3 * 14);
-        assert_eq!(cost(&[], 100, &costs), 700);
+    fn covers_and_literals_cost_beside_differences() {
+        let costs = Costs { literal: 8, cover: 240, difference: 14 };
+        assert_eq!(costs.beside(2, 100), 30 + 50);
+        assert_eq!(costs.beside(0, 0), 0);
     }
 
     #[test]

@@ -71,11 +71,11 @@ fn find_anchors(
         }
         let agrees =
             |len: usize| aligned.map_or(0, |aligned| agreeing(base, aligned, &target[at..], len));
-        if effort.trust > 0 && agrees(AHEAD) + effort.trust >= AHEAD {
+        if effort.reach.trust > 0 && agrees(AHEAD) + effort.reach.trust >= AHEAD {
             at += followed + 1;
             continue;
         }
-        match lookup.longest(at, COMPARED, hint, effort.candidates) {
+        match lookup.longest(at, COMPARED, hint, effort.reach.candidates) {
             Some(found) if found.len > agrees(found.len) + MARGIN || aligned.is_none() => {
                 anchors.push(Anchor { target: at, base: found.base, len: found.len });
                 at += found.len;

@@ -60,4 +60,4 @@ pub(crate) mod inner {
     };
 }
 #[cfg(feature = "encode")]
-pub use writer::{Coders, Owner, PayloadSummary, PayloadWriter, WriterOptions};
+pub use writer::{Choice, Coders, Owner, PayloadSummary, PayloadWriter, WriterOptions};

@@ -23,11 +23,12 @@ pub(super) struct Part {
 }
 
 /// The parts of a target's file of `len` bytes, of which covers say where it stands in the base's file of `base_len`
-/// bytes. Covers lie in both files, ascending in the target without overlap. A dictionary has at most `most` bytes.
+/// bytes. Covers lie in both files, ascending in the target without overlap. A dictionary for so many literals has at most
+/// `most` bytes.
 pub(super) fn parts(
     (len, base_len): (u64, u64),
     covers: impl Iterator<Item = Cover>,
-    most: u64,
+    most: impl Fn(u64) -> u64,
 ) -> Vec<Part> {
     let mut parts: Vec<(Part, Votes)> = Vec::new();
     let (mut at, mut place) = (0, 0);
@@ -47,7 +48,10 @@ pub(super) fn parts(
         }
         (at, place) = (cover.target + cover.len, cover.base + cover.len);
     }
-    let done = |(part, votes): (Part, Votes)| Part { ranges: votes.ranges(base_len, most), ..part };
+    let done = |(part, votes): (Part, Votes)| {
+        let ranges = votes.ranges(base_len, most(votes.literals));
+        Part { ranges, ..part }
+    };
     parts.into_iter().filter(|(_, votes)| votes.literals >= FEW).map(done).collect()
 }
 
@@ -111,7 +115,7 @@ mod tests {
     use crate::program::limits::DICTIONARY_LEN;
 
     fn parts(len: u64, base_len: u64, covers: impl Iterator<Item = Cover>) -> Vec<Part> {
-        super::parts((len, base_len), covers, DICTIONARY_LEN)
+        super::parts((len, base_len), covers, |_| DICTIONARY_LEN)
     }
 
     const MIB: u64 = 1 << 20;
@@ -148,7 +152,7 @@ mod tests {
     #[test]
     fn a_short_dictionary_is_what_is_nearest() {
         let covers = [cover(0, 0, MIB), cover(MIB + FEW, MIB, MIB - FEW)];
-        let found = super::parts((2 * MIB, 2 * MIB), covers.into_iter(), 3 * BUCKET);
+        let found = super::parts((2 * MIB, 2 * MIB), covers.into_iter(), |_| 3 * BUCKET);
         assert_eq!(found[0].ranges, [(MIB - BUCKET, 3 * BUCKET)]);
     }
 

@@ -8,11 +8,11 @@ use anyhow::Context;
 use super::super::emit::{Cost, Emitter};
 use super::super::similar::{Cover, Found};
 use super::dictionary::{self, Part, parts};
+use super::predicted::{self, Predicted};
 use super::thin::{self, PART};
 use super::{File, Tables, model};
 use crate::matching;
 use crate::program::index::ROW;
-use crate::program::limits::{BLOCK_LEN, DICTIONARY_LEN};
 use crate::program::{
     Content, Executable, LEAD, Literal, Op, Params, Range, STRETCH, SYMBOL, Source, model_id,
 };
@@ -21,8 +21,6 @@ use crate::program::{
 const EXCEPTIONS_OP: usize = 1 << 19;
 /// Symbols that are one op.
 const SYMBOLS_OP: usize = 1 << 16;
-/// Bytes of a dictionary that is not turned: much more takes longer than it saves.
-const QUICK_DICTIONARY: u64 = 2 << 20;
 /// Ops of tables at most, beside those of names.
 const OPS_OF_TABLES: u64 = 64;
 /// Bytes between two differences that belong to the same literal.
@@ -132,7 +130,7 @@ impl Emitter<'_> {
             len: range.end - range.start,
         });
         let votes = dictionary::merged(here.clone().chain(rows).chain(exceptions), tables);
-        let most = if self.writer.moves_dictionaries() { DICTIONARY_LEN } else { QUICK_DICTIONARY };
+        let most = |literals| self.writer.code_dictionary(literals);
         let made = found.index.iter().cloned().map(Made::Index);
         let made = made.chain(found.exceptions.iter().cloned().map(Made::Exceptions));
         let mut made: Vec<_> = made.chain(tables.map(Made::Symbols)).collect();
@@ -289,7 +287,7 @@ impl Emitter<'_> {
         let Params { source, offset, .. } = *run.params;
         let range = |&(at, len): &(u64, u64)| Range { source, offset: offset + at, len };
         let ranges = part.ranges.iter().map(range).collect();
-        if !self.writer.moves_dictionaries() {
+        if !self.writer.turns_dictionaries() {
             return Ok(self.writer.group(vec![(Literal::Code, ranges)])?);
         }
         let mut moved = Vec::new();
@@ -330,42 +328,13 @@ impl Emitter<'_> {
         (from, to): (u64, u64),
         wanted: &[u8],
     ) -> anyhow::Result<u64> {
-        let bytes = &base.file.read(from..from + wanted.len() as u64)?[..];
-        let mut predicted = bytes.to_vec();
-        let mut classes = vec![0; wanted.len()];
-        let machine = executable.params().machine;
-        let mut read = base.file.reader();
-        let mut read = |offset: u64, buf: &mut [u8]| {
-            base.work += machine.work(buf.len());
-            read(offset, buf)
+        let work = (base.file, &mut base.work);
+        let Some(made) = predicted::predicted(executable, work, (from, to), wanted)? else {
+            self.writer.copy(source, file + from, wanted.len() as u64)?;
+            return Ok(0);
         };
-        if bytes == wanted {
-            // Where nothing is to be learned, the model need not look at it.
-            let mut plain = true;
-            for at in (0..wanted.len()).step_by(STRETCH) {
-                let end = wanted.len().min(at + STRETCH);
-                executable.look(from + at as u64, to + at as u64, &bytes[at..end], &mut read)?;
-                plain &= executable.addresses() == 0;
-            }
-            if plain {
-                self.writer.copy(source, file + from, wanted.len() as u64)?;
-                return Ok(0);
-            }
-        }
-        for at in (0..wanted.len()).step_by(STRETCH) {
-            let end = wanted.len().min(at + STRETCH);
-            let (now, then) = (&wanted[at..end], &bytes[at..end]);
-            let (predicted, classes) = (&mut predicted[at..end], &mut classes[at..end]);
-            executable.begin(from + at as u64, to + at as u64, then, &mut read)?;
-            let mut at = 0;
-            while at < now.len() {
-                let end = executable.next_end(at, now.len(), BLOCK_LEN);
-                executable.predict(predicted, classes, end);
-                executable.learn(now, then, end);
-                at = end;
-            }
-        }
-        self.writer.edit_predicted(place, source, file + from, &predicted, &classes, wanted)?;
-        Ok(wanted.iter().zip(&predicted).filter(|(a, b)| a != b).count() as u64)
+        let Predicted { bytes, classes } = made;
+        self.writer.edit_predicted(place, source, file + from, &bytes, &classes, wanted)?;
+        Ok(wanted.iter().zip(&bytes).filter(|(a, b)| a != b).count() as u64)
     }
 }

@@ -11,6 +11,7 @@ mod file;
 mod go;
 mod masked;
 mod pair;
+mod predicted;
 mod rewritten;
 mod symbols;
 mod thin;
@@ -18,7 +19,7 @@ mod thin;
 use std::io;
 use std::ops::Range;
 
-use crate::matching::{self, Cover, Effort, Scored};
+use crate::matching::{self, Cover, Effort, Reach, Scored};
 use crate::program::{
     Content, Executable, Interval, Machine, Params, Source, SymbolTables, Version,
 };
@@ -34,19 +35,14 @@ pub(crate) use symbols::Tables;
 /// Bytes of tables of exceptions at least and at most: of a C++ library, 36 KB of them were cheaper as differences.
 const EXCEPTIONS: std::ops::RangeInclusive<u64> = 64 << 10..=4 << 20;
 
-/// How thoroughly executables are searched.
+/// How thoroughly executables are searched by their model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Depth {
     /// How often the base is rewritten and matched again.
     pub(crate) rounds: usize,
     /// Of so many positions of the base one is indexed.
     pub(crate) every: usize,
-    /// Bytes of the shortest match in a second search, which counts where it makes clearly less.
-    pub(crate) also: Option<usize>,
 }
-
-/// A second search must save more than such a part of what the first one costs: what covers cost is not known well.
-const CLEARLY: isize = 200;
 
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,28 +61,34 @@ pub(crate) struct Found {
 
 /// The covers of an executable and the model for them; none where these are no executables or a model does not pay.
 ///
-/// Holds the base once, `effort.memory` for its index and parts of the target.
+/// Searches as far as `effort` says, then as each of `also`: what makes least is kept. Holds the base once, `effort.memory` for
+/// its index and parts of the target.
 ///
 /// # Errors
 /// What reading the files fails with.
 pub(crate) fn search(
     base: File<'_>,
     target: File<'_>,
-    effort: &Effort,
+    (effort, also): (&Effort, &[Reach]),
     depth: Depth,
 ) -> io::Result<Option<Found>> {
     let Some(pair) = Pair::parse(base, target)? else { return Ok(None) };
     let search = |effort: &Effort| matched(&pair, (base, target), effort, depth.rounds);
-    let mut scored = search(effort)?;
-    if let Some(key) = depth.also {
-        let other = search(&Effort { key, ..*effort })?;
-        let cost = |scored: &[Scored]| matching::cost(scored, target.len() as usize, pair.costs());
-        let first = cost(&scored);
-        if cost(&other) < first - first / CLEARLY {
-            scored = other;
+    let mut best = search(effort)?;
+    if !also.is_empty() {
+        let measured = |scored: &[Scored]| {
+            predicted::measured(&pair, (base, target), scored).map_err(io::Error::other)
+        };
+        let mut least = measured(&best)?;
+        for &reach in also {
+            let other = search(&Effort { reach, ..*effort })?;
+            let len = measured(&other)?;
+            if len < least {
+                (least, best) = (len, other);
+            }
         }
     }
-    pair.found((base, target), scored)
+    pair.found((base, target), best)
 }
 
 /// The covers of two executables, over the base as it is rewritten last.

@@ -13,7 +13,7 @@ use super::container::{Coding, Kind, Label, Part, Window, parts, sniff};
 use super::framing;
 use super::prove::{Coder, Hint, coder};
 use crate::encode::similar::Cover;
-use crate::matching::{self, Costs, Effort};
+use crate::matching::{self, Costs, Effort, Reach};
 use crate::program::limits::OPENED_RATIO;
 use crate::zips::plan::Plan;
 
@@ -240,7 +240,8 @@ impl Opener<'_> {
         if len.max(other_len) > MAX_FRAMING {
             return Ok(Vec::new());
         }
-        let effort = Effort { key: 8, candidates: 4, trust: 0, memory: 1 << 20, every: 1 };
+        let effort =
+            Effort { reach: Reach { key: 8, candidates: 4, trust: 0 }, memory: 1 << 20, every: 1 };
         let (own, base) = (
             self.target.read(part.range.start, len)?,
             self.base.read(other.range.start, other_len)?,

@@ -85,16 +85,11 @@ pub fn tools() -> Tools {
 
 pub fn options(level: i32) -> WriterOptions {
     let (encoders, spool_dir) = (Arc::new(Toys), std::env::temp_dir());
-    let (mixing, lzma) = (true, true);
-    WriterOptions {
-        level,
-        coders: Coders::Quick,
-        mixing,
-        lzma,
-        window_log: 23,
-        encoders,
-        spool_dir,
-    }
+    WriterOptions { choice: choice(level, Coders::Quick), encoders, spool_dir }
+}
+
+fn choice(level: i32, coders: Coders) -> Choice {
+    Choice { level, coders, mixing: true, lzma: true, window_log: 23 }
 }
 
 /// Content that compresses a little and does not repeat.
@@ -118,7 +113,7 @@ pub fn writer(bases: &[Vec<u8>], level: i32) -> Writer {
 
 /// A writer that tries these coders.
 pub fn writer_with(bases: &[Vec<u8>], coders: Coders) -> Writer {
-    writer_of(bases, WriterOptions { coders, ..options(3) })
+    writer_of(bases, WriterOptions { choice: choice(3, coders), ..options(3) })
 }
 
 fn writer_of(bases: &[Vec<u8>], options: WriterOptions) -> Writer {

@@ -8,14 +8,14 @@ use dd_inspect::failure::Failure;
 use rayon::prelude::*;
 
 use super::super::coder::{
-    Effort, Shape, SparseBuilder, encode_bytes, encode_frame, encode_literals, encode_lzma,
-    encode_sparse, window_log,
+    Shape, SparseBuilder, encode_bytes, encode_frame, encode_literals, encode_lzma, encode_sparse,
+    window_log,
 };
 use super::super::hooks::Source;
 use super::super::ids::{coder, stream};
 use super::super::model;
 use super::super::streams::{Places, Range};
-use super::Coders;
+use super::choice::Choice;
 
 /// A chain without dictionary ends at this length, one with a dictionary at the second, where the
 /// dictionary falls out of the window.
@@ -191,7 +191,7 @@ impl Chains {
     pub(super) fn code(
         &mut self,
         end: bool,
-        how: How,
+        choice: Choice,
         read: &(impl Fn(&[Range]) -> Result<Vec<u8>, Failure> + Sync),
     ) -> Result<(), Failure> {
         if end {
@@ -205,7 +205,7 @@ impl Chains {
         let closed = std::mem::take(&mut self.closed);
         let coded: Result<Vec<_>, Failure> = closed
             .into_par_iter()
-            .map(|(number, chain)| Ok((number, chain.code(how, read)?)))
+            .map(|(number, chain)| Ok((number, chain.code(choice, read)?)))
             .collect();
         self.coded.extend(coded?);
         Ok(())
@@ -229,16 +229,6 @@ impl Chains {
     }
 }
 
-/// What the producer chose.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct How {
-    pub(super) level: i32,
-    pub(super) coders: Coders,
-    pub(super) mixing: bool,
-    pub(super) lzma: bool,
-    pub(super) max_window_log: u8,
-}
-
 impl Coded {
     /// A chain of one coder; `apart` for each piece what a reader holds of it beside the coded bytes.
     fn new(coder: u64, raw_lens: &[u64], bytes: Vec<Vec<u8>>) -> Self {
@@ -252,60 +242,18 @@ impl Coded {
     }
 }
 
-/// Raw bytes up to which a stream is tried with the coder for few bytes; the second where literals are mixed.
-const FEW: u64 = 96 << 10;
-const VERY_FEW: u64 = 4 << 10;
-/// Raw bytes of literals, but of text, below which a model of them is not worth making.
-const LEAST_MIXED: u64 = 1 << 10;
-/// Raw bytes of literals up to which these are mixed, by kind: that is slower to read than LZMA.
-const TEXT_MIXED: u64 = 2 << 20;
-const CODE_MIXED: u64 = 128 << 10;
-const RAW_MIXED: u64 = 256 << 10;
-/// Bytes of a dictionary up to which few literals of code are mixed: a reader takes as long for it as for these.
-const CODE_DICTIONARY: u64 = 2 << 20;
-/// Raw bytes up to which they are mixed where time does not matter.
-const MOST_MIXED: u64 = 4 << 20;
 /// Bytes by which corrections by mixing must be smaller, as a part of all: they are slower to read.
 const MIXED_GAIN: usize = 64;
-
-/// Which coders are tried for a chain of bytes.
-#[derive(Debug, Clone, Copy)]
-struct Tried {
-    bytes: bool,
-    literals: bool,
-    search: bool,
-}
-
-impl Tried {
-    fn of(kind: u64, raw_len: u64, dictionary_len: u64, coders: Coders) -> Self {
-        let strong = coders != Coders::Quick;
-        if kind <= stream::COLUMNS {
-            return Self { bytes: strong, literals: false, search: !strong };
-        }
-        let mixed = match (kind, coders) {
-            (stream::TEXT | stream::CODE | stream::RAW, Coders::Most) => MOST_MIXED,
-            (stream::TEXT, Coders::Usual) => TEXT_MIXED,
-            (stream::CODE, Coders::Usual) if dictionary_len <= CODE_DICTIONARY => CODE_MIXED,
-            (stream::RAW, Coders::Usual) => RAW_MIXED,
-            _ => 0,
-        };
-        let literals = raw_len <= mixed && (kind == stream::TEXT || raw_len >= LEAST_MIXED);
-        let few = if literals { VERY_FEW } else { FEW };
-        // Of text it makes less, unless that repeats the dictionary as it is.
-        let search = !(literals && kind == stream::TEXT);
-        Self { bytes: strong && raw_len <= few, literals, search }
-    }
-}
 
 impl Chain {
     fn code(
         self,
-        how: How,
+        choice: Choice,
         read: &impl Fn(&[Range]) -> Result<Vec<u8>, Failure>,
     ) -> Result<Coded, Failure> {
         let raw_lens: Vec<u64> = self.pieces.iter().map(Piece::raw_len).collect();
         if self.kind == stream::CORRECTIONS {
-            return code_corrections(self.pieces, how, &raw_lens);
+            return code_corrections(self.pieces, choice, &raw_lens);
         }
         let bytes = |piece| match piece {
             Piece::Bytes { bytes, marks } => (bytes, marks),
@@ -315,10 +263,7 @@ impl Chain {
         let refs: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
         let raw_len: u64 = raw_lens.iter().sum();
         let dictionary_len = self.dictionary.ranges.iter().map(|range| range.len).sum();
-        let tried = match how.mixing {
-            true => Tried::of(self.kind, raw_len, dictionary_len, how.coders),
-            false => Tried { bytes: false, literals: false, search: true },
-        };
+        let tried = choice.tried(self.kind, raw_len, dictionary_len);
         let mut all = Vec::new();
         if tried.bytes {
             all.push(Coded::new(coder::BYTES, &raw_lens, encode_bytes(&refs)));
@@ -327,7 +272,7 @@ impl Chain {
             all.push(mix_literals(&refs, &marks, &raw_lens, self.dictionary.clone(), read)?);
         }
         if tried.search {
-            all.push(code_literals(&refs, self.kind, how, &raw_lens, self.dictionary, read)?);
+            all.push(code_literals(&refs, self.kind, choice, &raw_lens, self.dictionary, read)?);
         }
         let best = all.into_iter().min_by_key(Coded::len);
         let best = best.filter(|best| (best.len() as u64) < raw_len);
@@ -368,25 +313,18 @@ fn mix_literals(
 fn code_literals(
     pieces: &[&[u8]],
     kind: u64,
-    how: How,
+    choice: Choice,
     raw_lens: &[u64],
     Dictionary { ranges, moved, shape }: Dictionary,
     read: &impl Fn(&[Range]) -> Result<Vec<u8>, Failure>,
 ) -> Result<Coded, Failure> {
-    let window_log = window_log(raw_lens.iter().sum(), how.max_window_log);
+    let window_log = window_log(raw_lens.iter().sum(), choice.window_log);
     let bytes = match &moved {
         Some(moved) => Cow::Borrowed(&moved[..]),
         None => Cow::Owned(read(&ranges)?),
     };
-    let effort = match how.coders {
-        _ if !how.lzma => None,
-        Coders::Quick => None,
-        Coders::Usual if kind == stream::TEXT => Some(Effort::Text),
-        Coders::Usual => Some(Effort::Usual),
-        Coders::Most => Some(Effort::Most),
-    };
-    let (coder, bytes) = match effort {
-        None => (coder::ZSTD, encode_frame(how.level, window_log, &bytes, pieces)?),
+    let (coder, bytes) = match choice.effort(kind) {
+        None => (coder::ZSTD, encode_frame(choice.level, window_log, &bytes, pieces)?),
         Some(effort) => (coder::LZMA, encode_lzma((effort, shape), window_log, &bytes, pieces)?),
     };
     let coder = if moved.is_some() { coder::LZMA_MOVED } else { coder };
@@ -401,7 +339,11 @@ fn code_literals(
 }
 
 /// As runs and values, or by mixing where that is smaller.
-fn code_corrections(pieces: Vec<Piece>, how: How, raw_lens: &[u64]) -> Result<Coded, Failure> {
+fn code_corrections(
+    pieces: Vec<Piece>,
+    choice: Choice,
+    raw_lens: &[u64],
+) -> Result<Coded, Failure> {
     let (mut parts, mut mixed) = (Vec::new(), Some(Vec::new()));
     for piece in pieces {
         if let Piece::Corrections { runs_and_values, mixed: coded, .. } = piece {
@@ -412,8 +354,8 @@ fn code_corrections(pieces: Vec<Piece>, how: How, raw_lens: &[u64]) -> Result<Co
             });
         }
     }
-    let max_window_log = how.max_window_log.min(SMALL_WINDOW_LOG);
-    let (bytes, window_log) = encode_sparse(how.level, max_window_log, &parts)?;
+    let max_window_log = choice.window_log.min(SMALL_WINDOW_LOG);
+    let (bytes, window_log) = encode_sparse(choice.level, max_window_log, &parts)?;
     let mut sparse = Coded { window_log, ..Coded::new(coder::SPARSE, raw_lens, bytes) };
     for (piece, part) in sparse.pieces.iter_mut().zip(&parts) {
         piece.apart = (part.0.len() + part.1.len()) as u64;

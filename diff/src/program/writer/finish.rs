@@ -13,9 +13,9 @@ use super::super::input::io_failure;
 use super::super::kept::{Place, Placement};
 use super::super::streams::{Range, Record};
 use super::super::{meter, varint};
-use super::chain::{How, PartRef};
+use super::chain::PartRef;
 use super::unit::{ClosedSlice, ClosedUnit};
-use super::{PayloadSummary, PayloadWriter, WriterOptions, wrong};
+use super::{PayloadSummary, PayloadWriter, wrong};
 
 /// A stream that takes less memory than this may stay open.
 const WORTH_CLOSING: u64 = 1 << 20;
@@ -51,9 +51,7 @@ impl<S: Sources + Sync> PayloadWriter<S> {
             Source::Kept(index) => kept.get(&index).copied(),
         };
         let read = |ranges: &[Range]| read_dictionary(bytes, index, ranges);
-        let WriterOptions { level, coders, mixing, lzma, window_log: max_window_log, .. } =
-            self.options;
-        self.chains.code(end, How { level, coders, mixing, lzma, max_window_log }, &read)?;
+        self.chains.code(end, self.options.choice, &read)?;
         while let Some(unit) = self.closed.front() {
             let slices = unit.slices.iter().flat_map(|slice| &slice.parts);
             if !unit.control.iter().chain(slices).all(|part| self.chains.is_coded(part)) {

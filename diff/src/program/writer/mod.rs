@@ -4,6 +4,7 @@
 //! bytes depend on the calls and [`WriterOptions`] alone, not on threads.
 
 mod chain;
+mod choice;
 mod finish;
 mod ledger;
 mod model;
@@ -29,6 +30,7 @@ use super::op::{Literal, Op};
 use super::quoted::Digests;
 use super::streams::Range;
 use chain::{Chains, Dictionary};
+pub use choice::{Choice, Coders};
 use finish::Spool;
 use ledger::Ledger;
 pub use ledger::Owner;
@@ -44,39 +46,18 @@ const QUICK_MIXED: usize = 128 << 10;
 /// What the producer of a payload chooses.
 #[derive(Clone)]
 pub struct WriterOptions {
-    /// The level of zstd, 1 to 22.
-    pub level: i32,
-    /// Which coders are tried.
-    pub coders: Coders,
-    /// Whether coders that mix are among them.
-    pub mixing: bool,
-    /// Whether LZMA is.
-    pub lzma: bool,
-    /// The largest window of a stream, as a power of two, 10 to 23.
-    pub window_log: u8,
+    /// Which coders are tried, and how hard.
+    pub choice: Choice,
     /// Says which encodings there are and what memory they count as.
     pub encoders: Arc<dyn Encoders>,
     /// Where the payload waits until its head can be written.
     pub spool_dir: PathBuf,
 }
 
-/// Which coders are tried for each stream; the smallest is taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Coders {
-    /// Those of zstd, and mixing for corrections as long as there are few.
-    Quick,
-    /// LZMA, and mixing for corrections and control.
-    Usual,
-    /// The same, with a longer search.
-    Most,
-}
-
 impl fmt::Debug for WriterOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WriterOptions")
-            .field("level", &self.level)
-            .field("coders", &self.coders)
-            .field("window_log", &self.window_log)
+            .field("choice", &self.choice)
             .field("spool_dir", &self.spool_dir)
             .finish_non_exhaustive()
     }
@@ -282,11 +263,11 @@ impl<S: Sources + Sync> PayloadWriter<S> {
 
     /// Whether corrections are still coded by mixing: where there is little time, only few are.
     fn may_mix(&mut self) -> bool {
-        if !self.options.mixing {
+        if !self.options.choice.mixing {
             return false;
         }
         let coded = self.mixing.as_ref().map_or(0, CorrectionWriter::coded_len);
-        if self.options.coders == Coders::Quick && coded > QUICK_MIXED {
+        if self.options.choice.coders == Coders::Quick && coded > QUICK_MIXED {
             self.mixes_no_more = true;
             self.mixing = None;
         }
@@ -443,9 +424,14 @@ impl<S: Sources + Sync> PayloadWriter<S> {
         self.drain(false)
     }
 
-    /// Whether literals of code are coded with dictionaries that a model turned: zstd knows none.
-    pub fn moves_dictionaries(&self) -> bool {
-        self.options.coders != Coders::Quick && self.options.lzma
+    /// Whether literals of code are coded with dictionaries that a model turned ([`PayloadWriter::group_moved`]).
+    pub fn turns_dictionaries(&self) -> bool {
+        self.options.choice.turns_dictionaries()
+    }
+
+    /// The most bytes of a dictionary that helps to code so many literals of code.
+    pub fn code_dictionary(&self, literals: u64) -> u64 {
+        self.options.choice.code_dictionary(literals)
     }
 
     /// From here on these ranges of a base's file, at most 8 MiB together, help to code literals of its new

@@ -1,0 +1,143 @@
+//! Which coders are tried for a stream: what a producer chose, and what a reader's time is worth.
+
+use super::super::coder::Effort;
+use super::super::ids::stream;
+use super::super::limits;
+
+/// Which coders are tried for each stream; the smallest is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Coders {
+    /// Those of zstd, and mixing for corrections as long as there are few.
+    Quick,
+    /// LZMA, and mixing for corrections and control.
+    Usual,
+    /// The same, with a longer search.
+    Most,
+}
+
+/// What the producer of a payload chooses of its coders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Choice {
+    /// The level of zstd, 1 to 22.
+    pub level: i32,
+    /// Which coders are tried.
+    pub coders: Coders,
+    /// Whether coders that mix are among them.
+    pub mixing: bool,
+    /// Whether LZMA is.
+    pub lzma: bool,
+    /// The largest window of a stream, as a power of two, 10 to 23.
+    pub window_log: u8,
+}
+
+/// Raw bytes up to which a stream is tried with the coder for few bytes; the second where literals are mixed.
+const FEW: u64 = 96 << 10;
+const VERY_FEW: u64 = 4 << 10;
+/// Raw bytes of literals, but of text, below which a model of them is not worth making.
+const LEAST_MIXED: u64 = 1 << 10;
+/// Raw bytes of literals up to which these are mixed, by kind: that is slower to read than LZMA.
+const TEXT_MIXED: u64 = 2 << 20;
+const CODE_MIXED: u64 = 128 << 10;
+const RAW_MIXED: u64 = 256 << 10;
+/// Bytes of a dictionary up to which few literals of code are mixed: a reader takes as long for it as for these. Of one that is
+/// not turned more takes longer than it saves.
+const CODE_DICTIONARY: u64 = 2 << 20;
+/// Raw bytes up to which they are mixed where time does not matter.
+const MOST_MIXED: u64 = 4 << 20;
+
+/// Which coders are tried for a chain of bytes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tried {
+    /// That of few bytes.
+    pub(super) bytes: bool,
+    /// That of literals by mixing.
+    pub(super) literals: bool,
+    /// One that searches: LZMA or zstd.
+    pub(super) search: bool,
+}
+
+impl Choice {
+    /// What is tried for so many bytes of a kind with a dictionary of so many.
+    pub(super) fn tried(self, kind: u64, raw_len: u64, dictionary_len: u64) -> Tried {
+        if !self.mixing {
+            return Tried { bytes: false, literals: false, search: true };
+        }
+        let strong = self.coders != Coders::Quick;
+        if kind <= stream::COLUMNS {
+            return Tried { bytes: strong, literals: false, search: !strong };
+        }
+        let mixed = match (kind, self.coders) {
+            (stream::TEXT | stream::CODE | stream::RAW, Coders::Most) => MOST_MIXED,
+            (stream::TEXT, Coders::Usual) => TEXT_MIXED,
+            (stream::CODE, Coders::Usual) if dictionary_len <= CODE_DICTIONARY => CODE_MIXED,
+            (stream::RAW, Coders::Usual) => RAW_MIXED,
+            _ => 0,
+        };
+        let literals = raw_len <= mixed && (kind == stream::TEXT || raw_len >= LEAST_MIXED);
+        let few = if literals { VERY_FEW } else { FEW };
+        // Of text it makes less, unless that repeats the dictionary as it is.
+        let search = !(literals && kind == stream::TEXT);
+        Tried { bytes: strong && raw_len <= few, literals, search }
+    }
+
+    /// How long LZMA searches for literals of a kind; none where zstd takes its place.
+    pub(super) fn effort(self, kind: u64) -> Option<Effort> {
+        match self.coders {
+            _ if !self.lzma => None,
+            Coders::Quick => None,
+            Coders::Usual if kind == stream::TEXT => Some(Effort::Text),
+            Coders::Usual => Some(Effort::Usual),
+            Coders::Most => Some(Effort::Most),
+        }
+    }
+
+    /// Whether a dictionary for literals of code is turned by their model: zstd knows none.
+    pub(super) fn turns_dictionaries(self) -> bool {
+        self.coders != Coders::Quick && self.lzma
+    }
+
+    /// The most bytes of a dictionary for so many literals of code: few of them are better mixed with less than searched for in
+    /// more.
+    pub(super) fn code_dictionary(self, literals: u64) -> u64 {
+        let mixed = self.mixing && self.coders == Coders::Usual && literals <= CODE_MIXED;
+        let short = mixed || !self.turns_dictionaries();
+        if short { CODE_DICTIONARY } else { limits::DICTIONARY_LEN }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn choice(coders: Coders) -> Choice {
+        Choice { level: 9, coders, mixing: true, lzma: true, window_log: 23 }
+    }
+
+    #[test]
+    fn few_literals_of_code_have_a_dictionary_with_which_they_are_mixed() {
+        let usual = choice(Coders::Usual);
+        for literals in [LEAST_MIXED, CODE_MIXED] {
+            let most = usual.code_dictionary(literals);
+            assert!(usual.tried(stream::CODE, literals, most).literals, "{literals}");
+        }
+        let most = usual.code_dictionary(CODE_MIXED + 1);
+        assert_eq!(most, limits::DICTIONARY_LEN);
+        assert!(!usual.tried(stream::CODE, CODE_MIXED + 1, most).literals);
+        assert!(!usual.tried(stream::CODE, CODE_MIXED, most).literals);
+        let most = choice(Coders::Most);
+        assert_eq!(most.code_dictionary(1), limits::DICTIONARY_LEN);
+        assert!(most.tried(stream::CODE, MOST_MIXED, limits::DICTIONARY_LEN).literals);
+    }
+
+    #[test]
+    fn what_is_left_out_is_not_tried() {
+        let usual = choice(Coders::Usual);
+        let plain = Choice { mixing: false, ..usual }.tried(stream::TEXT, 5000, 0);
+        assert!(plain.search && !plain.bytes && !plain.literals);
+        let without = Choice { lzma: false, ..usual };
+        assert!(without.effort(stream::CODE).is_none() && !without.turns_dictionaries());
+        assert_eq!(without.code_dictionary(1 << 20), CODE_DICTIONARY);
+        assert!(usual.effort(stream::CODE).is_some() && usual.turns_dictionaries());
+        assert!(choice(Coders::Quick).effort(stream::CODE).is_none());
+    }
+}
