@@ -75,7 +75,7 @@ pub fn decode_literals(
     coded: &[u8],
     out: &mut [u8],
 ) -> Result<(), Failure> {
-    let mut reader = LiteralReader::new(window_log, dictionary);
+    let mut reader = LiteralReader::new(window_log, dictionary.to_vec());
     reader.begin(coded);
     reader.pull(coded, out)?;
     reader.finish_piece(coded)

@@ -154,7 +154,10 @@ impl Kept {
             let doing = || format!("making a scratch file in {}", self.scratch_dir.display());
             self.scratch = Some(file.map_err(|error| io_failure(&doing(), error))?);
         }
-        let object = Object { place, bytes: Vec::new(), written: 0, size: declared.size };
+        let in_memory = if place == Place::Memory { declared.size } else { 0 };
+        // At most 16 MiB for all of them.
+        let bytes = Vec::with_capacity(in_memory as usize);
+        let object = Object { place, bytes, written: 0, size: declared.size };
         self.live.insert(index, object);
         Ok(())
     }

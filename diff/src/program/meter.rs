@@ -67,6 +67,11 @@ impl Meter {
         Ok(())
     }
 
+    /// Memory that may still be taken.
+    pub(crate) fn room(&self) -> u64 {
+        self.memory_allowed.saturating_sub(self.held)
+    }
+
     /// Gives memory back.
     pub(crate) fn release(&mut self, bytes: u64) {
         self.held = self.held.saturating_sub(bytes);

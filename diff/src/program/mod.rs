@@ -19,6 +19,7 @@ mod model;
 pub mod op;
 mod predict;
 mod quoted;
+mod spares;
 mod stream;
 mod streams;
 #[cfg(all(test, feature = "encode"))]

@@ -10,6 +10,7 @@ use super::hooks::Source;
 use super::ids::coder;
 use super::input::out_of_range;
 use super::limits::SPARSE_LEN;
+use super::spares::Spares;
 use super::streams::{Places, Record};
 use super::varint;
 
@@ -37,24 +38,34 @@ enum Coding {
 }
 
 impl Coding {
-    fn fresh(record: &Record, dictionary: &[u8]) -> Result<Self, Failure> {
-        let frame = |dictionary| FrameReader::new(record.window_log, dictionary);
+    fn fresh(record: &Record, dictionary: Vec<u8>, spares: &mut Spares) -> Result<Self, Failure> {
+        let frame = |dictionary: &[u8]| FrameReader::new(record.window_log, dictionary);
+        let window_log = record.window_log;
         Ok(match record.coder {
             coder::STORED => Self::Stored,
-            coder::ZSTD => Self::Zstd(frame(dictionary)?),
+            coder::ZSTD => Self::Zstd(frame(&dictionary)?),
             coder::SPARSE => {
                 Self::Sparse { runs: frame(&[])?, values: frame(&[])?, piece: Box::default() }
             }
             coder::LZMA | coder::LZMA_MOVED => {
-                Self::Lzma(Box::new(LzmaReader::new(record.window_log, dictionary)))
+                Self::Lzma(Box::new(LzmaReader::new(window_log, &dictionary)))
             }
             coder::CORRECTIONS | coder::CORRECTIONS_BY_CLASS => {
                 let by_class = record.coder == coder::CORRECTIONS_BY_CLASS;
-                Self::Corrections(Box::new(CorrectionReader::new(by_class)))
+                Self::Corrections(Box::new(match spares.corrections() {
+                    Some(spare) => spare.again(by_class),
+                    None => CorrectionReader::new(by_class),
+                }))
             }
-            coder::BYTES => Self::Bytes(Box::new(ByteReader::new())),
+            coder::BYTES => Self::Bytes(Box::new(match spares.bytes() {
+                Some(spare) => spare.again(),
+                None => ByteReader::new(),
+            })),
             coder::LITERALS | coder::LITERALS_MOVED => Self::Literals {
-                reader: Box::new(LiteralReader::new(record.window_log, dictionary)),
+                reader: Box::new(match spares.literals() {
+                    Some(spare) => spare.again(window_log, dictionary),
+                    None => LiteralReader::new(window_log, dictionary),
+                }),
                 places: Places::new(&record.dictionary),
             },
             _ => return Err(out_of_range("a coder")),
@@ -63,16 +74,30 @@ impl Coding {
 }
 
 impl Stream {
-    /// A fresh stream, without content yet; `dictionary` with the zero byte before it.
-    pub(crate) fn fresh(record: &Record, dictionary: &[u8]) -> Result<Self, Failure> {
+    /// A fresh stream, without content yet; `dictionary` with the zero byte before it. It takes the memory of a spare one.
+    pub(crate) fn fresh(
+        record: &Record,
+        dictionary: Vec<u8>,
+        spares: &mut Spares,
+    ) -> Result<Self, Failure> {
         Ok(Self {
             coder: record.coder,
-            coding: Coding::fresh(record, dictionary)?,
+            coding: Coding::fresh(record, dictionary, spares)?,
             coded: Vec::new(),
             at: 0,
             raw_left: 0,
             held: record.memory(),
         })
+    }
+
+    /// Is over; what it was read with may serve another.
+    pub(crate) fn give_up(self, spares: &mut Spares) {
+        match self.coding {
+            Coding::Literals { reader, .. } => spares.keep_literals(reader, self.held),
+            Coding::Corrections(reader) => spares.keep_corrections(reader, self.held),
+            Coding::Bytes(reader) => spares.keep_bytes(reader, self.held),
+            Coding::Stored | Coding::Zstd(_) | Coding::Sparse { .. } | Coding::Lzma(_) => {}
+        }
     }
 
     /// Whether a record continues this stream.

@@ -31,7 +31,15 @@ impl ByteModel {
     pub(super) const MEMORY: u64 = Bytes::MEMORY;
 
     pub(super) fn new() -> Self {
-        let bytes = Mixer::new();
+        Self::with(Mixer::new())
+    }
+
+    /// Forgets everything.
+    pub(super) fn again(self) -> Self {
+        Self::with(self.bytes.again())
+    }
+
+    fn with(bytes: Bytes) -> Self {
         Self { bytes, before: 0, begun: 0, begun_hash: 0, integers: [0; 2] }
     }
 

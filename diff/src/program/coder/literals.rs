@@ -10,6 +10,7 @@ use super::binary::Binary;
 use super::mixing::{HALF, hash, moved, moved_all, squashed, stretched};
 use super::pair::{INPUTS, Pair, Refinement};
 use super::pointers::{POINTERS, Pointers};
+use super::table;
 
 /// Contexts of bytes, and the lines of each as a power of two.
 const CONTEXTS: usize = 7;
@@ -123,7 +124,7 @@ impl Half {
 }
 
 /// Probabilities of the halves of bytes, a line for each context.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 struct Lines(Vec<Line>);
 
 impl Lines {
@@ -192,10 +193,11 @@ struct Standing {
 }
 
 /// The model; it lives on from piece to piece.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct LiteralModel {
-    /// The dictionary and the literals so far.
+    /// The dictionary and the literals so far, and the most of both.
     history: Vec<u8>,
+    most: usize,
     dictionary_len: usize,
     recent: Recent,
     pointers: Pointers,
@@ -253,30 +255,43 @@ impl LiteralModel {
         + super::super::limits::DICTIONARY_LEN / BLOCK as u64;
 
     /// A model with a dictionary, for at most so many literals.
-    pub(super) fn new(dictionary: &[u8], literals: usize) -> Self {
-        let len = dictionary.len() + literals;
-        let mut history = Vec::with_capacity(len);
-        history.extend_from_slice(dictionary);
+    pub(super) fn new(dictionary: Vec<u8>, literals: usize) -> Self {
+        Self::default().again(dictionary, literals)
+    }
+
+    /// Forgets everything, and begins with this dictionary.
+    pub(super) fn again(self, dictionary: Vec<u8>, literals: usize) -> Self {
+        let most = dictionary.len() + literals;
+        let mut history = dictionary;
+        let dictionary_len = history.len();
+        history.shrink_to(most);
+        history.reserve_exact(literals);
         Self {
-            pointers: Pointers::new(dictionary, len as u64),
+            pointers: self.pointers.again(&history, most as u64),
+            learned: table(self.learned, dictionary_len / BLOCK, false),
             history,
-            dictionary_len: dictionary.len(),
+            most,
+            dictionary_len,
             recent: Recent::default(),
             standing: Standing::default(),
             since: 0,
-            learned: vec![false; dictionary.len() / BLOCK],
-            lines: Lines(vec![Line([HALF; 16]); CONTEXTS << LINE_BITS]),
-            by_len: vec![HALF; BY_LEN],
-            by_expected: vec![HALF; BY_EXPECTED],
-            by_place: vec![HALF; BY_PLACE],
-            pair: Pair::new(),
-            refinement: Refinement::new(),
+            lines: Lines(table(self.lines.0, CONTEXTS << LINE_BITS, Line([HALF; 16]))),
+            by_len: table(self.by_len, BY_LEN, HALF),
+            by_expected: table(self.by_expected, BY_EXPECTED, HALF),
+            by_place: table(self.by_place, BY_PLACE, HALF),
+            pair: self.pair.again(),
+            refinement: self.refinement.again(),
         }
+    }
+
+    /// The memory of its history, for the dictionary of the next.
+    pub(super) fn take_history(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.history)
     }
 
     /// Whether so many more literals fit.
     pub(super) fn has_room(&self, literals: usize) -> bool {
-        literals <= self.history.capacity() - self.history.len()
+        literals <= self.most.saturating_sub(self.history.len())
     }
 
     /// What follows stands in for what the dictionary has at a place (counted from 0); none where that is not known.

@@ -53,6 +53,19 @@ impl CorrectionReader {
         Self { model, reading: Reading::default() }
     }
 
+    /// A fresh stream like [`CorrectionReader::new`], in the memory of one that was given up.
+    pub(crate) fn again(self, by_class: bool) -> Self {
+        let model = match (self.model, by_class) {
+            (Model::First(model), false) => Model::First(model.again()),
+            (Model::ByClass(model), true) => Model::ByClass(model.again()),
+            (other, _) => {
+                drop(other);
+                return Self::new(by_class);
+            }
+        };
+        Self { model, reading: Reading::default() }
+    }
+
     /// The next piece follows.
     pub(crate) fn begin(&mut self, coded: &[u8]) {
         self.reading = Reading::new(coded);
@@ -90,6 +103,11 @@ impl ByteReader {
     /// A fresh stream; [`ByteReader::begin`] comes next.
     pub(crate) fn new() -> Self {
         Self { model: ByteModel::new(), reading: Reading::default() }
+    }
+
+    /// A fresh stream in the memory of one that was given up.
+    pub(crate) fn again(self) -> Self {
+        Self { model: self.model.again(), reading: Reading::default() }
     }
 
     /// The next piece follows.
@@ -134,9 +152,20 @@ pub(crate) struct LiteralReader {
 
 impl LiteralReader {
     /// A fresh stream of at most 2^`window_log` bytes; [`LiteralReader::begin`] comes next.
-    pub(crate) fn new(window_log: u8, dictionary: &[u8]) -> Self {
+    pub(crate) fn new(window_log: u8, dictionary: Vec<u8>) -> Self {
         let model = LiteralModel::new(dictionary, 1 << window_log.min(30));
         Self { model, reading: Reading::default() }
+    }
+
+    /// A fresh stream like [`LiteralReader::new`], in the memory of one that was given up.
+    pub(crate) fn again(self, window_log: u8, dictionary: Vec<u8>) -> Self {
+        let model = self.model.again(dictionary, 1 << window_log.min(30));
+        Self { model, reading: Reading::default() }
+    }
+
+    /// Memory for the dictionary of the next stream.
+    pub(crate) fn take_history(&mut self) -> Vec<u8> {
+        self.model.take_history()
     }
 
     /// The next piece follows.
@@ -247,7 +276,7 @@ mod encode {
         pieces: &[&[u8]],
         marks: &[Vec<(usize, Option<usize>)>],
     ) -> Vec<Vec<u8>> {
-        let mut model = LiteralModel::new(dictionary, 1 << window_log.min(30));
+        let mut model = LiteralModel::new(dictionary.to_vec(), 1 << window_log.min(30));
         let mut writer = Writer::new();
         let mut coded = Vec::with_capacity(pieces.len());
         for (number, piece) in pieces.iter().enumerate() {
@@ -351,7 +380,7 @@ mod tests {
             let refs: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
             let place = place.map(|place| place.index(dictionary.len() + 10));
             let marks = vec![vec![(0, None), (20, place), (90, Some(3))]; pieces.len()];
-            let mut reader = LiteralReader::new(10, &dictionary);
+            let mut reader = LiteralReader::new(10, dictionary.clone());
             let coded = encode_literals(10, &dictionary, &refs, &marks);
             for ((coded, piece), marks) in coded.iter().zip(&pieces).zip(&marks) {
                 let mut out = vec![0; piece.len()];
@@ -421,10 +450,45 @@ mod tests {
     }
 
     #[test]
+    fn readers_forget_what_they_read() {
+        let words: Vec<u8> = (0..900u32).flat_map(|i| (i * i % 777).to_le_bytes()).collect();
+        let pieces = [&words[..], &words[300..900]];
+        let (all, few) = (words.clone(), words[40..50].to_vec());
+        let mut spare = LiteralReader::new(11, all.clone());
+        for (window_log, dictionary) in [(12, few), (12, all), (13, Vec::new())] {
+            let coded = encode_literals(window_log, &dictionary, &[pieces[1]], &[]).remove(0);
+            let mut reader = spare.again(window_log, dictionary);
+            let mut out = vec![0; pieces[1].len()];
+            reader.begin(&coded);
+            reader.pull(&coded, &mut out).unwrap();
+            reader.finish_piece(&coded).unwrap();
+            assert_eq!(out, pieces[1], "{window_log}");
+            spare = reader;
+        }
+        let (mut bytes, mut out) = (ByteReader::new(), vec![0; words.len()]);
+        let coded = encode_bytes(&[&words]).remove(0);
+        let mut corrections = CorrectionReader::new(false);
+        let mut writer = CorrectionWriter::new();
+        writer.push(&vec![7; words.len()], &[], &words);
+        let corrected = writer.finish_piece();
+        for _ in 0..2 {
+            bytes = bytes.again();
+            bytes.begin(&coded);
+            bytes.pull(&coded, &mut out).unwrap();
+            assert_eq!(out, words);
+            corrections = corrections.again(true);
+            corrections.begin(&corrected);
+            out.fill(7);
+            corrections.correct(&corrected, &mut out, &[]).unwrap();
+            assert_eq!(out, words);
+        }
+    }
+
+    #[test]
     fn literals_have_a_window() {
         let coded = encode_literals(11, &[], &[&[5; 1100]], &[]).remove(0);
         for (window_log, fits) in [(10, false), (11, true)] {
-            let mut reader = LiteralReader::new(window_log, &[]);
+            let mut reader = LiteralReader::new(window_log, Vec::new());
             reader.begin(&coded);
             assert_eq!(reader.pull(&coded, &mut [0; 1100]).is_ok(), fits);
         }

@@ -6,6 +6,7 @@
 //! is part of the format (docs/delta-format.md, "Mixing").
 
 use super::binary::Binary;
+use super::table;
 
 /// A probability of a half with no experience: 22 bits of probability, 10 of count.
 pub(super) const HALF: u32 = 1 << 31;
@@ -144,7 +145,7 @@ const CORRECTIONS: usize = 256;
 
 /// Predicts one kind of decision from `N` contexts, each with `SIZE` probabilities, and `WEIGHTS` sets of weights; both are
 /// powers of two. Sizes are known when it is compiled, so that the inner loop checks no bounds.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Mixer<const N: usize, const SIZE: usize, const WEIGHTS: usize> {
     slots: Vec<[u32; SIZE]>,
     weights: Vec<[i16; N]>,
@@ -167,11 +168,16 @@ impl<const N: usize, const SIZE: usize, const WEIGHTS: usize> Mixer<N, SIZE, WEI
 
     /// A mixer without experience.
     pub(super) fn new() -> Self {
+        Self::default().again()
+    }
+
+    /// Forgets what it learned.
+    pub(super) fn again(self) -> Self {
         const { assert!(SIZE.is_power_of_two() && WEIGHTS.is_power_of_two()) };
         Self {
-            slots: vec![[HALF; SIZE]; N],
-            weights: vec![[(ONE * 3 / 2 / N as i32) as i16; N]; WEIGHTS],
-            corrections: vec![points(); CORRECTIONS],
+            slots: table(self.slots, N, [HALF; SIZE]),
+            weights: table(self.weights, WEIGHTS, [(ONE * 3 / 2 / N as i32) as i16; N]),
+            corrections: table(self.corrections, CORRECTIONS, points()),
         }
     }
 

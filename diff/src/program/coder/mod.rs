@@ -31,6 +31,18 @@ pub(crate) use sparse::{SparseBuilder, encode_sparse};
 use dd_inspect::failure;
 use dd_inspect::failure::Failure;
 
+/// A table of so many values, in the memory of one that was given up if that is large enough.
+pub(crate) fn table<T: Clone>(mut given_up: Vec<T>, len: usize, value: T) -> Vec<T> {
+    if given_up.capacity() < len {
+        drop(given_up);
+        return vec![value; len];
+    }
+    given_up.clear();
+    given_up.shrink_to(len);
+    given_up.resize(len, value);
+    given_up
+}
+
 /// The error for coded bytes that no encoder writes.
 pub(crate) fn damaged() -> Failure {
     failure!(PackageCorrupt, "a coded stream of the delta is damaged")

@@ -4,6 +4,7 @@
 //! of its kind. Every constant here is part of the format (docs/delta-format.md, "Literals by mixing").
 
 use super::mixing::{POINTS, points, squashed};
+use super::table;
 
 /// Inputs of a decision: stretched probabilities, −2047 to 2047.
 pub(super) const INPUTS: usize = 16;
@@ -16,7 +17,7 @@ const QUARTER: i16 = 1 << 12;
 type Weights = [i16; INPUTS];
 
 /// Weighs inputs.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Pair {
     first: Vec<Weights>,
     second: Vec<Weights>,
@@ -40,9 +41,13 @@ impl Pair {
     /// Bytes of memory.
     pub(super) const MEMORY: u64 = ((FIRST + SECOND) * INPUTS * 2) as u64;
 
-    pub(super) fn new() -> Self {
-        let (first, second) = (vec![[QUARTER; INPUTS]; FIRST], vec![[QUARTER; INPUTS]; SECOND]);
-        Self { first, second }
+    /// Forgets what it learned.
+    pub(super) fn again(self) -> Self {
+        let weights = [QUARTER; INPUTS];
+        Self {
+            first: table(self.first, FIRST, weights),
+            second: table(self.second, SECOND, weights),
+        }
     }
 
     /// Weighs inputs by the sets of these numbers, modulo 1024 and 256.
@@ -82,7 +87,7 @@ fn learn(inputs: &[i16; INPUTS], weights: &mut Weights, output: i32, value: bool
 }
 
 /// Corrects probabilities by what came of them, in each of some contexts.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Refinement<const SIZE: usize> {
     points: Vec<[u16; POINTS]>,
 }
@@ -98,9 +103,10 @@ impl<const SIZE: usize> Refinement<SIZE> {
     /// Bytes of memory.
     pub(super) const MEMORY: u64 = (SIZE * POINTS * 2) as u64;
 
-    pub(super) fn new() -> Self {
+    /// Forgets what it learned.
+    pub(super) fn again(self) -> Self {
         const { assert!(SIZE.is_power_of_two()) };
-        Self { points: vec![points(); SIZE] }
+        Self { points: table(self.points, SIZE, points()) }
     }
 
     /// What a stretched probability (−2047 to 2047) came to in a context, of 65536.
@@ -129,7 +135,7 @@ mod tests {
 
     #[test]
     fn weights_follow_the_input_that_is_right() {
-        let mut pair = Pair::new();
+        let mut pair = Pair::default().again();
         let mut inputs = [0; INPUTS];
         for turn in 0..4000i32 {
             let value = turn % 3 == 0;
@@ -149,7 +155,7 @@ mod tests {
 
     #[test]
     fn weights_stay_in_bounds() {
-        let mut pair = Pair::new();
+        let mut pair = Pair::default().again();
         for _ in 0..10_000 {
             let weighed = pair.weigh(&[2047; INPUTS], [0, 0]);
             pair.learn(&[2047; INPUTS], weighed, true);
@@ -162,7 +168,7 @@ mod tests {
 
     #[test]
     fn a_refinement_learns_how_sure_one_may_be() {
-        let mut refinement = Refinement::<4>::new();
+        let mut refinement = Refinement::<4>::default().again();
         let (start, _) = refinement.refine(0, 1);
         assert!((32_000..33_600).contains(&start), "{start}");
         for _ in 0..500 {

@@ -5,6 +5,8 @@
 
 use std::hint::black_box;
 
+use super::table;
+
 /// Pointers.
 pub(super) const POINTERS: usize = 4;
 /// Bytes by which each is found.
@@ -27,10 +29,10 @@ pub(super) struct Pointer {
 }
 
 /// The pointers, and for each a table of the places that follow bytes of a hash.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Pointers {
     pub(super) all: [Pointer; POINTERS],
-    tables: Vec<Vec<u32>>,
+    tables: [Vec<u32>; POINTERS],
     bits: u32,
 }
 
@@ -54,10 +56,10 @@ impl Pointers {
         (POINTERS as u64 * 4) << bits(history)
     }
 
-    /// Pointers into a dictionary, and into what follows it up to a history of `len` bytes.
-    pub(super) fn new(dictionary: &[u8], len: u64) -> Self {
+    /// Forgets where they point; then pointers into a dictionary, and into what follows it up to a history of `len` bytes.
+    pub(super) fn again(self, dictionary: &[u8], len: u64) -> Self {
         let bits = bits(len);
-        let mut tables = vec![vec![0; 1 << bits]; POINTERS];
+        let mut tables = self.tables.map(|given_up| table(given_up, 1 << bits, 0));
         // One table after the other, so that it stays in the cache.
         for ((table, len), step) in tables.iter_mut().zip(LENS).zip(STEPS) {
             let mut recent = 0u128;
@@ -144,7 +146,7 @@ mod tests {
     #[test]
     fn the_last_bytes_are_found_in_the_dictionary() {
         let dictionary = b"\0some words, and some others";
-        let mut pointers = Pointers::new(dictionary, 100);
+        let mut pointers = Pointers::default().again(dictionary, 100);
         pointers.look(dictionary, recent(b"its some"));
         assert_eq!(pointers.expected(dictionary), [None, None, None, Some(b' ')]);
         // The last one of two places, with the space before.
@@ -159,7 +161,7 @@ mod tests {
     #[test]
     fn what_came_before_is_found_again_and_pointers_to_the_same_place_are_one() {
         let text = b"0123456789abcdefghij.0123456789abcdefgh";
-        let mut pointers = Pointers::new(&[], 64);
+        let mut pointers = Pointers::default().again(&[], 64);
         for end in 0..text.len() {
             pointers.look(&text[..end], recent(&text[end.saturating_sub(16)..end]));
             pointers.learn(&text[..end], text[end]);

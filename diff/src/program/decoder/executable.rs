@@ -103,8 +103,13 @@ impl<R: Read, S: Sources> Decoder<R, S> {
             if params.version >= Version::Fifth {
                 run.held += exceptions_memory(params);
             }
-            self.meter.hold(run.held)?;
-            let executable = Executable::new(params.clone(), intervals.into_iter());
+            let (params, intervals) = (params.clone(), intervals.into_iter());
+            let spare = self.spares.tables();
+            self.hold(run.held)?;
+            let executable = match spare {
+                Some(spare) => Executable::again(*spare, params, intervals),
+                None => Executable::new(params, intervals),
+            };
             run.model = Some((model, Box::new(executable)));
         }
         unit.run = Some(run);
@@ -115,6 +120,9 @@ impl<R: Read, S: Sources> Decoder<R, S> {
     pub(super) fn end_run(&mut self, unit: &mut Unit) {
         if let Some(run) = unit.run.take() {
             self.meter.release(run.held);
+            if let Some((_, executable)) = run.model {
+                self.spares.keep_tables(Box::new(executable.give_up()));
+            }
         }
     }
 

@@ -20,6 +20,7 @@ use super::kept::Kept;
 use super::limits::Limits;
 use super::meter::{self, Meter};
 use super::quoted::Digests;
+use super::spares::Spares;
 use super::stream::Stream;
 use unit::Unit;
 
@@ -48,6 +49,8 @@ pub struct Decoder<R, S> {
     following: BTreeMap<Source, u64>,
     /// Streams of slices by kind, from [`super::ids::stream::TEXT`] on, that can be continued.
     streams: [Option<Stream>; 5],
+    /// Tables for the next stream or model; with what is in use they stay within the declared memory.
+    spares: Spares,
     /// Generators of the layer, and of the kept object being made, by id.
     layer_generators: Vec<(u64, Box<dyn Generator>)>,
     kept_generators: Vec<(u64, Box<dyn Generator>)>,
@@ -109,6 +112,7 @@ impl<R: Read, S: Sources> Decoder<R, S> {
             following: BTreeMap::new(),
             head,
             streams: Default::default(),
+            spares: Spares::default(),
             layer_generators: Vec::new(),
             kept_generators: Vec::new(),
             unit: None,
@@ -124,6 +128,13 @@ impl<R: Read, S: Sources> Decoder<R, S> {
             pending_at: 0,
             failed: None,
         })
+    }
+
+    /// Takes memory; what is spare makes room.
+    fn hold(&mut self, bytes: u64) -> Result<(), Failure> {
+        self.meter.hold(bytes)?;
+        self.spares.keep_within(self.meter.room());
+        Ok(())
     }
 
     /// What the payload declares.

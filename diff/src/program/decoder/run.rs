@@ -115,7 +115,7 @@ impl<R: Read, S: Sources> Decoder<R, S> {
             Op::Leave => self.leave(unit),
             Op::Open { opening, source, offset, coded_len, len } => {
                 self.view(0).check_range(source, offset, coded_len)?;
-                self.meter.hold(OPENING)?;
+                self.hold(OPENING)?;
                 let opening = Opening::new(opening, source, offset, coded_len)?;
                 self.activate(unit, From::Open(Box::new(opening)), len)
             }
@@ -217,14 +217,18 @@ impl<R: Read, S: Sources> Decoder<R, S> {
         self.meter.work(WORK_GENERATE)?;
         let mut chunk = std::mem::take(&mut self.chunk);
         chunk.clear();
+        let generators = match unit.output {
+            Output::Layer => &self.layer_generators,
+            Output::Kept(_) => &self.kept_generators,
+        };
+        if !generators.iter().any(|(known, _)| *known == id) {
+            self.hold(meter::generator(id))?;
+        }
         let tools = &self.tools;
         let generators = match unit.output {
             Output::Layer => &mut self.layer_generators,
             Output::Kept(_) => &mut self.kept_generators,
         };
-        if !generators.iter().any(|(known, _)| *known == id) {
-            self.meter.hold(meter::generator(id))?;
-        }
         let generator = open(generators, id, || tools.generators.open(id))?;
         let mut view = View {
             sources: &self.sources,

@@ -34,7 +34,7 @@ impl<R: Read, S: Sources> Decoder<R, S> {
     }
 
     pub(super) fn enter_hash(&mut self, unit: &mut Unit, hash: Hash) -> Result<(), Failure> {
-        self.meter.hold(meter::DIGEST)?;
+        self.hold(meter::DIGEST)?;
         let number = self.digests.enter();
         push(unit, Through::Hash { number, hasher: Hasher::new(hash) })
     }
@@ -50,7 +50,7 @@ impl<R: Read, S: Sources> Decoder<R, S> {
         let memory = self.tools.encoders.memory(encoding);
         let memory = memory.ok_or_else(|| super::super::ids::unknown("encoding", encoding))?;
         let held = memory.saturating_add((params.len() + exact.len()) as u64);
-        self.meter.hold(held)?;
+        self.hold(held)?;
         let encoder = self.tools.encoders.open(encoding, params, exact)?;
         push(unit, Through::Encoder { encoder, encoded_len, held })
     }

@@ -5,6 +5,7 @@ use std::io::Read;
 use dd_inspect::failure;
 use dd_inspect::failure::Failure;
 
+use super::super::coder::table;
 use super::super::columns::Columns;
 use super::super::control::{ControlReader, ControlStreams, Rest};
 use super::super::hooks::Sources;
@@ -61,7 +62,7 @@ impl<R: Read, S: Sources> Decoder<R, S> {
             let model = of_id(id).filter(|_| self.head.lists(Registry::Model, id));
             let model = model.ok_or_else(|| out_of_range("a model"))?;
             let held = meter::model_params(params_len);
-            self.meter.hold(held)?;
+            self.hold(held)?;
             models_held += held;
             let mut params = Vec::new();
             self.input.bytes(params_len, &mut params)?;
@@ -105,7 +106,7 @@ impl<R: Read, S: Sources> Decoder<R, S> {
         if let Output::Kept(index) = output {
             let kept_before = self.kept.in_memory();
             self.kept.begin(index, number)?;
-            self.meter.hold(self.kept.in_memory() - kept_before)?;
+            self.hold(self.kept.in_memory() - kept_before)?;
             if self.making != Some(index) {
                 self.end_kept_generators();
             }
@@ -135,20 +136,22 @@ impl<R: Read, S: Sources> Decoder<R, S> {
         {
             return Err(out_of_range("the length of a unit's control"));
         }
-        self.meter.hold(held)?;
+        self.hold(held)?;
         self.meter.work(held)?;
         for record in &records {
             self.meter.work(meter::decoding(record.coder, record.raw_len))?;
             let transient = record.memory() + record.coded_len;
-            self.meter.hold(transient)?;
+            self.spares.claim(record.coder);
+            self.hold(transient)?;
             let mut coded = Vec::new();
             self.input.bytes(record.coded_len, &mut coded)?;
-            let mut stream = Stream::fresh(record, &[])?;
+            let mut stream = Stream::fresh(record, Vec::new(), &mut self.spares)?;
             let apart = stream.begin(coded, record.raw_len)?;
-            self.meter.hold(apart)?;
+            self.hold(apart)?;
             let mut raw = vec![0; record.raw_len as usize];
             stream.fill(&mut raw)?;
             stream.finish()?;
+            stream.give_up(&mut self.spares);
             self.meter.release(transient + apart);
             match streams.raw.get_mut(record.kind as usize) {
                 Some(place) => *place = raw,
@@ -211,16 +214,17 @@ impl<R: Read, S: Sources> Decoder<R, S> {
         for record in records.iter().filter(|record| !record.continued) {
             if let Some(before) = self.stream(record.kind)?.take() {
                 self.meter.release(before.held);
+                before.give_up(&mut self.spares);
             }
         }
-        self.meter.hold(coded)?;
+        self.hold(coded)?;
         for record in &records {
             let mut coded = Vec::new();
             self.input.bytes(record.coded_len, &mut coded)?;
             self.meter.work(meter::decoding(record.coder, record.raw_len))?;
             let mut stream = self.open_stream(unit, record)?;
             let apart = stream.begin(coded, record.raw_len)?;
-            self.meter.hold(apart)?;
+            self.hold(apart)?;
             unit.slice_held += apart;
             *self.stream(record.kind)? = Some(stream);
         }
@@ -235,23 +239,25 @@ impl<R: Read, S: Sources> Decoder<R, S> {
                 failure!(PackageCorrupt, "a stream is continued that was not begun")
             });
         }
-        self.meter.hold(record.memory())?;
+        self.spares.claim(record.coder);
+        self.hold(record.memory())?;
         let len = record.dictionary_len();
         if len == 0 {
-            return Stream::fresh(record, &[]);
+            return Stream::fresh(record, Vec::new(), &mut self.spares);
         }
         // While it is loaded, a dictionary is there twice.
-        self.meter.hold(len)?;
+        self.hold(len)?;
         self.meter.work(meter::loading(record.coder, len))?;
         let dictionary = self.read_dictionary(unit, record)?;
-        let stream = Stream::fresh(record, &dictionary);
+        let stream = Stream::fresh(record, dictionary, &mut self.spares);
         self.meter.release(len);
         stream
     }
 
     /// The ranges of a dictionary after a zero byte, so that none is taken for a trained one.
     fn read_dictionary(&mut self, unit: &mut Unit, record: &Record) -> Result<Vec<u8>, Failure> {
-        let mut bytes = vec![0; record.dictionary_len() as usize];
+        let room = self.spares.room(record.coder);
+        let mut bytes = table(room, record.dictionary_len() as usize, 0);
         let mut at = 1;
         for range in &record.dictionary {
             let end = at + range.len as usize;

@@ -40,6 +40,15 @@ impl Finder {
         }
     }
 
+    /// Forgets what it found.
+    pub(super) fn clear(&mut self) {
+        match self {
+            Self::X86_64(pages) => pages.clear(),
+            // It has nothing but room.
+            Self::AArch64(_) => {}
+        }
+    }
+
     /// The references of `from..to`, a part of an area of code and of a stretch.
     pub(super) fn find(
         &mut self,

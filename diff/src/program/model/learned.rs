@@ -32,6 +32,14 @@ impl Learned {
         Self { slots: vec![(0, 0); 1 << bits], bits, len: 0 }
     }
 
+    /// Forgets everything.
+    pub(super) fn clear(&mut self) {
+        if self.len > 0 {
+            self.slots.fill((0, 0));
+            self.len = 0;
+        }
+    }
+
     fn place(&self, base: u32) -> usize {
         let mask = self.slots.len() - 1;
         let mut place = (base.wrapping_mul(0x9e37_79b1) >> (32 - self.bits)) as usize;
@@ -82,6 +90,16 @@ mod tests {
             (learned.find(7), learned.find(u32::MAX), learned.find(0)),
             (Some(9), None, None)
         );
+    }
+
+    #[test]
+    fn a_cleared_table_is_empty() {
+        let mut learned = Learned::new(Machine::X86_64);
+        learned.tell(7, 8);
+        learned.clear();
+        assert_eq!((learned.find(7), learned.len), (None, 0));
+        learned.tell(7, 9);
+        assert_eq!((learned.find(7), learned.len), (Some(9), 1));
     }
 
     #[test]

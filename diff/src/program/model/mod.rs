@@ -74,6 +74,31 @@ pub(crate) const WORK_SYMBOLS: u64 = 16;
 /// Work of one byte that is predicted, beside what is counted for it otherwise.
 pub(crate) const WORK_BYTE: u64 = 4;
 
+/// The large tables of a model, for the next one.
+#[derive(Debug, Clone)]
+pub(crate) struct Tables {
+    machine: Machine,
+    learned: Learned,
+    finder: Finder,
+}
+
+impl Tables {
+    fn new(machine: Machine) -> Self {
+        Self { machine, learned: Learned::new(machine), finder: Finder::new(machine) }
+    }
+
+    /// Forgets everything.
+    fn again(mut self, machine: Machine) -> Self {
+        if self.machine != machine {
+            drop(self);
+            return Self::new(machine);
+        }
+        self.learned.clear();
+        self.finder.clear();
+        self
+    }
+}
+
 /// A model in use, for one file.
 #[derive(Debug, Clone)]
 pub(crate) struct Executable {
@@ -110,6 +135,21 @@ pub(crate) struct Executable {
 impl Executable {
     /// A model with these parameters, over the intervals of all ops that read the base's file.
     pub(crate) fn new(params: Params, intervals: impl Iterator<Item = Interval>) -> Self {
+        let tables = Tables::new(params.machine);
+        Self::with(tables, params, intervals)
+    }
+
+    /// Like [`Executable::new`], in the memory of a model that was given up.
+    pub(crate) fn again(
+        spare: Tables,
+        params: Params,
+        intervals: impl Iterator<Item = Interval>,
+    ) -> Self {
+        let tables = spare.again(params.machine);
+        Self::with(tables, params, intervals)
+    }
+
+    fn with(tables: Tables, params: Params, intervals: impl Iterator<Item = Interval>) -> Self {
         let is_code = |area: &&Area| area.content == Content::Code;
         let mut code = params.areas.iter().filter(is_code);
         let first = code.next();
@@ -127,8 +167,8 @@ impl Executable {
             base: Space::new(&params.base),
             target: Space::new(&params.target),
             map,
-            learned: Learned::new(params.machine),
-            finder: Finder::new(params.machine),
+            learned: tables.learned,
+            finder: tables.finder,
             last_name: None,
             go: go::Tables::new(&params.areas),
             symbols: None,
@@ -143,6 +183,11 @@ impl Executable {
             told: 0,
             params,
         }
+    }
+
+    /// Is over; its tables may serve another.
+    pub(crate) fn give_up(self) -> Tables {
+        Tables { machine: self.params.machine, learned: self.learned, finder: self.finder }
     }
 
     /// Its parameters.

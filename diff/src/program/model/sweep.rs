@@ -43,6 +43,11 @@ impl Pages {
         Self { held: vec![(None, Vec::new()); HELD as usize], buf: Vec::new() }
     }
 
+    /// Forgets all pages.
+    pub(super) fn clear(&mut self) {
+        self.held.iter_mut().for_each(|(key, _)| *key = None);
+    }
+
     /// The fields that begin in a page, which begins in an area.
     pub(super) fn fields(
         &mut self,
@@ -115,6 +120,19 @@ mod tests {
             let found = fields(&code, &area, page);
             all.extend(found.iter().map(|&(at, behind)| (page * PAGE + u64::from(at), behind)));
         }
+        let mut pages = Pages::new();
+        let mut swept = 0;
+        for _ in 0..3 {
+            let mut read = |_: u64, buf: &mut [u8]| {
+                swept += 1;
+                buf.fill(0x90);
+                Ok(())
+            };
+            pages.fields(&area, 1, &mut read).unwrap();
+            pages.fields(&area, 1, &mut read).unwrap();
+            pages.clear();
+        }
+        assert_eq!(swept, 3);
         let expected: Vec<(u64, u8)> =
             (0..1000).flat_map(|n| [(n * 13 + 2, 0), (n * 13 + 8, 1)]).collect();
         assert_eq!(all, expected);

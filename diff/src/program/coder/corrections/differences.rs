@@ -35,6 +35,9 @@ pub(in super::super) trait Differences {
 
     fn new() -> Self;
 
+    /// Forgets everything.
+    fn again(self) -> Self;
+
     /// Codes the difference of a wrong byte.
     fn code<B: Binary>(&mut self, binary: &mut B, wrong: &Wrong, value: u8) -> u8;
 }
@@ -48,6 +51,10 @@ impl Differences for First {
 
     fn new() -> Self {
         Self(Mixer::new())
+    }
+
+    fn again(self) -> Self {
+        Self(self.0.again())
     }
 
     fn code<B: Binary>(&mut self, binary: &mut B, wrong: &Wrong, value: u8) -> u8 {
@@ -78,6 +85,10 @@ impl Differences for ByClass {
 
     fn new() -> Self {
         Self { mixer: Mixer::new(), last: Box::new([0; CLASSES]) }
+    }
+
+    fn again(self) -> Self {
+        Self { mixer: self.mixer.again(), last: Box::new([0; CLASSES]) }
     }
 
     fn code<B: Binary>(&mut self, binary: &mut B, wrong: &Wrong, value: u8) -> u8 {

@@ -87,11 +87,21 @@ impl<D: Differences> CorrectionModel<D> {
     pub(super) const MEMORY: u64 = Blocks::MEMORY + Groups::MEMORY + Bytes::MEMORY + D::MEMORY;
 
     pub(super) fn new() -> Self {
+        Self::with(Mixer::new(), Mixer::new(), Mixer::new(), D::new())
+    }
+
+    /// Forgets everything.
+    pub(super) fn again(self) -> Self {
+        let Self { blocks, groups, bytes, differences, .. } = self;
+        Self::with(blocks.again(), groups.again(), bytes.again(), differences.again())
+    }
+
+    fn with(blocks: Blocks, groups: Groups, bytes: Bytes, differences: D) -> Self {
         Self {
-            blocks: Mixer::new(),
-            groups: Mixer::new(),
-            bytes: Mixer::new(),
-            differences: D::new(),
+            blocks,
+            groups,
+            bytes,
+            differences,
             wrong_blocks: 0,
             wrong_groups: 0,
             wrong_bytes: 0,
