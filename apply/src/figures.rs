@@ -10,16 +10,16 @@ use dd_inspect::{fail, failure};
 
 use crate::base::Bases;
 use crate::rebuild::Work;
+use crate::rebuild::share::LEAST;
 use crate::rebuild::work::{Step, Way};
 use crate::resources::{available_memory, free_space, same_disk};
 use crate::size::show;
 
 /// Code, I/O and the encoder of a layer, in bytes, beside what programs need.
 const OWN_MEMORY: u64 = 8 << 20;
-/// Memory that is used where nothing is said, though one layer alone may need more: what a small device has.
-const USUAL_MEMORY: u64 = 96 << 20;
-/// What one more layer at a time costs at least.
-const LEAST_MEMORY: u64 = 4 << 20;
+/// Memory that is used where nothing is said, though one layer alone may need more: what a small device has. Programs do not all
+/// need most at the same time; so this keeps below 96 MiB.
+const USUAL_MEMORY: u64 = 100 << 20;
 
 /// The figures, in bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -92,7 +92,7 @@ impl Figures {
             let largest = made.filter_map(|(piece, _)| piece.size(recipe)).max();
             scratch = scratch.saturating_add(largest.unwrap_or(0));
         }
-        let memory = OWN_MEMORY.saturating_add(recipe.memory.max(LEAST_MEMORY));
+        let memory = OWN_MEMORY.saturating_add(recipe.memory.max(LEAST));
         Ok(Self { output, memory, scratch, ..Self::default() })
     }
 
@@ -139,15 +139,19 @@ impl Figures {
         Ok(())
     }
 
-    /// How many layers to rebuild at once: as many as wanted where there is memory for them, or one for each processor within
-    /// what is used as a rule.
+    /// Memory that the programs of layers may use together, in bytes: what there is where it is said how many layers to
+    /// rebuild at once, else what is used as a rule; at least what one of them needs.
+    pub fn share(&self, jobs: Option<usize>, memory: Option<u64>) -> u64 {
+        let available = self.memory_available.unwrap_or(self.memory);
+        let usual = if jobs.is_some() { available } else { available.min(USUAL_MEMORY) };
+        memory.unwrap_or(usual).max(self.memory).saturating_sub(OWN_MEMORY)
+    }
+
+    /// How many layers to rebuild at once, if there is memory for them when they begin: as many as wanted, or one for each
+    /// processor.
     pub fn jobs(&self, wanted: Option<usize>, memory: Option<u64>) -> usize {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let each = self.memory.saturating_sub(OWN_MEMORY).max(1);
-        let available = self.memory_available.unwrap_or(self.memory);
-        let usual = if wanted.is_some() { available } else { available.min(USUAL_MEMORY) };
-        let budget = memory.unwrap_or(usual);
-        let fit = budget.saturating_sub(OWN_MEMORY) / each;
+        let fit = self.share(wanted, memory) / LEAST;
         let fit = usize::try_from(fit).unwrap_or(usize::MAX).max(1);
         wanted.unwrap_or(cores).clamp(1, 64).min(fit)
     }
@@ -181,13 +185,23 @@ mod tests {
     fn jobs_fit_into_memory() {
         let figures = figures();
         assert_eq!(figures.jobs(Some(4), Some(1 << 30)), 4);
-        assert_eq!(figures.jobs(Some(4), Some(100 << 20)), 2);
-        assert_eq!(figures.jobs(Some(4), None), 1);
-        let rich = Figures { memory_available: Some(1 << 30), ..figures.clone() };
-        assert_eq!(rich.jobs(Some(4), None), 4);
-        let large = Figures { memory: 60 << 20, ..rich };
-        assert_eq!(large.jobs(None, None), 1);
         assert_eq!(figures.jobs(Some(0), Some(1 << 30)), 1);
+        assert_eq!(figures.jobs(Some(9), Some(20 << 20)), 9);
+        let small = Figures { memory: 12 << 20, ..figures };
+        assert_eq!(small.jobs(Some(9), Some(20 << 20)), 3);
+    }
+
+    #[test]
+    fn programs_share_what_is_usual_or_said() {
+        let share = |figures: &Figures, jobs, memory| figures.share(jobs, memory) >> 20;
+        let figures = figures();
+        assert_eq!(share(&figures, None, None), 40, "what one needs");
+        assert_eq!(share(&figures, None, Some(60 << 20)), 52);
+        assert_eq!(share(&figures, None, Some(1)), 40);
+        let rich = Figures { memory_available: Some(1 << 30), ..figures };
+        assert_eq!((share(&rich, None, None), share(&rich, Some(2), None)), (92, 1016));
+        let large = Figures { memory: 150 << 20, ..rich };
+        assert_eq!(share(&large, None, None), 142);
     }
 
     #[test]

@@ -27,6 +27,7 @@ use crate::output::{Images, Options, Output};
 use crate::package::Package;
 use crate::rebuild::blobs::Blobs;
 use crate::rebuild::scratch::Scratch;
+use crate::rebuild::share::Share;
 use crate::rebuild::{Rebuilder, Work};
 use crate::remote::Remote;
 use crate::{base, coherent, package, remote, report};
@@ -185,7 +186,8 @@ impl<'a> Job<'a> {
         let references = bases.references().to_vec();
         let name = package.name.clone();
         let memory = self.args.memory.or(figures.memory_available).unwrap_or(u64::MAX);
-        let rebuilder = self.rebuilder(package, bases, memory, size);
+        let share = Share::new(figures.share(self.args.jobs, self.args.memory));
+        let rebuilder = self.rebuilder(package, bases, (memory, share), size);
         rebuilder.blobs.want_only(&work.blobs(&self.recipe, self.file_corrections()));
         let meter = Arc::clone(&rebuilder.meter);
         let written = match (&self.delivery, &self.request.store) {
@@ -204,7 +206,13 @@ impl<'a> Job<'a> {
         self.say(stage, &name, &references, written, false)
     }
 
-    fn rebuilder(&self, package: Package, bases: Bases, memory: u64, size: u64) -> Rebuilder {
+    fn rebuilder(
+        &self,
+        package: Package,
+        bases: Bases,
+        (memory, share): (u64, Share),
+        size: u64,
+    ) -> Rebuilder {
         Rebuilder {
             recipe: Arc::clone(&self.recipe),
             documents: self.documents.clone(),
@@ -214,6 +222,7 @@ impl<'a> Job<'a> {
             tools: dd_diff::tools(&self.scratch_dir),
             // No program may take more than the recipe says of all of them.
             limits: Limits { memory: memory.min(self.recipe.memory), scratch: self.recipe.scratch },
+            share,
             meter: Arc::new(Meter::new("rebuilding", size)),
         }
     }

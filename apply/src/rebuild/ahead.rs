@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 /// Bytes that are read at a time.
-const PIECE: usize = 256 << 10;
+const PIECE: usize = 128 << 10;
 
 /// Pieces that are there at once: one is filled, one written, one waits.
 const PIECES: usize = 3;

@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use dd_diff::program::{Decoder, Limits, Tools};
 use dd_extract::encoding::Encoding;
 use dd_inspect::digest::{DiffId, Digest};
@@ -21,6 +21,7 @@ use super::blobs::Blobs;
 use super::checked::Checked;
 use super::held::Held;
 use super::scratch::Scratch;
+use super::share::Share;
 use super::sources::{FilePart, InOrder, LayerSources};
 use super::work::{Piece, Way, Work};
 use crate::base::Bases;
@@ -42,6 +43,8 @@ pub struct Rebuilder {
     pub tools: Tools,
     /// What one program may spend.
     pub limits: Limits,
+    /// The memory of all programs that are decoded at once.
+    pub share: Share,
     /// Counts bytes written.
     pub meter: Arc<Meter>,
 }
@@ -262,6 +265,11 @@ impl<'a> Session<'a> {
         if head.sources != content.sources || head.output_len != content.size {
             fail!(PackageCorrupt, "the program of layer {} is not the one that the recipe describes", content.diff_id;
                 "get the package again");
+        }
+        // Its sources are there: it waits for nobody while it has memory.
+        let _memory = self.rebuilder.share.take(head.memory);
+        if self.held.has_failed() {
+            bail!("another part of the work failed");
         }
         copy_content(content, decoder, out)
     }

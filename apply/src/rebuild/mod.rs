@@ -12,6 +12,7 @@ pub mod held;
 mod layers;
 pub mod run;
 pub mod scratch;
+pub mod share;
 mod sources;
 pub mod work;
 
