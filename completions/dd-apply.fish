@@ -5,7 +5,7 @@ complete -c dd-apply -l platform -d 'Rebuild only images for these platforms; ot
 complete -c dd-apply -l expect -d 'Fail before work unless the package rebuilds this: [manifest=|index=|config=|file=]sha256:…' -r
 complete -c dd-apply -l name -d 'Give the image this name instead of those in the package; may be given several times' -r
 complete -c dd-apply -l digestfile -d 'Write the digests of the manifests to FILE' -r -F
-complete -c dd-apply -l memory -d 'Use at most this much memory [default: 100 MiB or what one layer needs, with --jobs what is available]' -r
+complete -c dd-apply -l memory -d 'Use at most this much memory [default: 96 MiB or what one layer needs, with --jobs what is available]' -r
 complete -c dd-apply -l scratch -d 'Use at most this much scratch space' -r
 complete -c dd-apply -l scratch-dir -d 'Directory for scratch files [default: beside the output, else $TMPDIR or /var/tmp]' -r -F
 complete -c dd-apply -s j -l jobs -d 'Rebuild this many layers at once [default: one for each processor, as --memory allows]' -r

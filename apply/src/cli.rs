@@ -70,7 +70,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub digestfile: Option<PathBuf>,
 
-    /// Use at most this much memory [default: 100 MiB or what one layer needs, with --jobs what is available]
+    /// Use at most this much memory [default: 96 MiB or what one layer needs, with --jobs what is available]
     #[arg(long, value_name = "SIZE", value_parser = crate::size::parse)]
     pub memory: Option<u64>,
 
