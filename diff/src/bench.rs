@@ -62,7 +62,7 @@ pub fn decode_corrections(
 
 /// Codes literals of at most 2^`window_log` bytes by mixing, as one piece.
 pub fn encode_literals(window_log: u8, dictionary: &[u8], bytes: &[u8]) -> Vec<u8> {
-    encode_mixed(window_log, dictionary, &[bytes], &[]).concat()
+    encode_mixed(window_log, None, dictionary, &[bytes], &[]).concat()
 }
 
 /// Fills `out` with literals.
@@ -75,7 +75,7 @@ pub fn decode_literals(
     coded: &[u8],
     out: &mut [u8],
 ) -> Result<(), Failure> {
-    let mut reader = LiteralReader::new(window_log, dictionary.to_vec());
+    let mut reader = LiteralReader::new(window_log, None, dictionary.to_vec());
     reader.begin(coded);
     reader.pull(coded, out)?;
     reader.finish_piece(coded)

@@ -151,6 +151,10 @@ pub mod coder {
     pub const LITERALS_MOVED: u64 = 8;
     /// Corrections by context mixing, differences by the class of their byte.
     pub const CORRECTIONS_BY_CLASS: u64 = 9;
+    /// Literals by context mixing in two layers, with a dictionary.
+    pub const LAYERED: u64 = 10;
+    /// The same with a dictionary as the model of the run turns it.
+    pub const LAYERED_MOVED: u64 = 11;
 }
 
 /// Kinds of streams (registry 4).

@@ -4,7 +4,8 @@ use dd_inspect::failure;
 use dd_inspect::failure::Failure;
 
 use super::coder::{
-    BY_CLASS_MEMORY, BYTES_MEMORY, CORRECTIONS_MEMORY, LZMA_CONTEXT, literals_memory,
+    BY_CLASS_MEMORY, BYTES_MEMORY, CORRECTIONS_MEMORY, LZMA_CONTEXT, layered_memory,
+    literals_memory,
 };
 use super::ids::{coder, generator};
 use super::model;
@@ -20,6 +21,9 @@ const WORK_MIXED: u64 = 7;
 /// Work of a literal that is coded by mixing, beside what is counted for it otherwise, and of a byte of its dictionary.
 const WORK_LITERAL: u64 = 15;
 const WORK_LEARNED: u64 = 7;
+/// The same in layers.
+const WORK_LAYERED: u64 = 23;
+const WORK_LEARNED_LAYERED: u64 = 11;
 /// Memory of one frame of zstd beside its window.
 const ZSTD_CONTEXT: u64 = 512 << 10;
 /// Memory of one declared kept object beside its bytes.
@@ -124,6 +128,7 @@ pub(crate) fn stream(coder: u64, window_log: u8, dictionary_len: u64) -> u64 {
         coder::CORRECTIONS_BY_CLASS => BY_CLASS_MEMORY,
         coder::BYTES => BYTES_MEMORY,
         coder::LITERALS | coder::LITERALS_MOVED => literals_memory(window, dictionary_len),
+        coder::LAYERED | coder::LAYERED_MOVED => layered_memory(window, dictionary_len),
         _ => 0,
     };
     own + dictionary_len
@@ -136,6 +141,7 @@ pub(crate) fn decoding(coder: u64, raw_len: u64) -> u64 {
             raw_len.saturating_mul(WORK_MIXED)
         }
         coder::LITERALS | coder::LITERALS_MOVED => raw_len.saturating_mul(WORK_LITERAL),
+        coder::LAYERED | coder::LAYERED_MOVED => raw_len.saturating_mul(WORK_LAYERED),
         _ => 0,
     }
 }
@@ -144,6 +150,9 @@ pub(crate) fn decoding(coder: u64, raw_len: u64) -> u64 {
 pub(crate) fn loading(coder: u64, dictionary_len: u64) -> u64 {
     match coder {
         coder::LITERALS | coder::LITERALS_MOVED => dictionary_len.saturating_mul(1 + WORK_LEARNED),
+        coder::LAYERED | coder::LAYERED_MOVED => {
+            dictionary_len.saturating_mul(1 + WORK_LEARNED_LAYERED)
+        }
         _ => dictionary_len,
     }
 }

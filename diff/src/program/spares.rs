@@ -7,6 +7,13 @@ use super::coder::{ByteReader, CorrectionReader, LiteralReader};
 use super::ids::coder;
 use super::model::{self, Tables};
 
+/// The coders of literals by mixing.
+macro_rules! of_literals {
+    () => {
+        coder::LITERALS | coder::LITERALS_MOVED | coder::LAYERED | coder::LAYERED_MOVED
+    };
+}
+
 /// A thing and the memory that it counts as, in bytes.
 type Counted<T> = Option<(Box<T>, u64)>;
 
@@ -43,9 +50,7 @@ impl Spares {
     /// What a stream of this coder will take counts no more: the stream does.
     pub(crate) fn claim(&mut self, coder: u64) {
         let memory = match coder {
-            coder::LITERALS | coder::LITERALS_MOVED => {
-                self.literals.as_mut().map(|(_, memory)| memory)
-            }
+            of_literals!() => self.literals.as_mut().map(|(_, memory)| memory),
             coder::CORRECTIONS | coder::CORRECTIONS_BY_CLASS => {
                 self.corrections.as_mut().map(|(_, memory)| memory)
             }
@@ -60,7 +65,7 @@ impl Spares {
     /// Memory for the dictionary of a stream of this coder, if there is some.
     pub(crate) fn room(&mut self, coder: u64) -> Vec<u8> {
         match (coder, &mut self.literals) {
-            (coder::LITERALS | coder::LITERALS_MOVED, Some((reader, _))) => reader.take_history(),
+            (of_literals!(), Some((reader, _))) => reader.take_history(),
             _ => Vec::new(),
         }
     }
@@ -112,7 +117,7 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_given_up() {
         let mut spares = Spares::default();
-        spares.keep_literals(Box::new(LiteralReader::new(10, Vec::new())), 100);
+        spares.keep_literals(Box::new(LiteralReader::new(10, None, Vec::new())), 100);
         spares.keep_bytes(Box::new(ByteReader::new()), 50);
         spares.keep_within(150);
         assert_eq!(held(&spares), (true, true));
@@ -126,7 +131,7 @@ mod tests {
     #[test]
     fn what_is_claimed_counts_no_more() {
         let mut spares = Spares::default();
-        spares.keep_literals(Box::new(LiteralReader::new(10, vec![0; 5])), 100);
+        spares.keep_literals(Box::new(LiteralReader::new(10, None, vec![0; 5])), 100);
         spares.keep_bytes(Box::new(ByteReader::new()), 50);
         spares.claim(coder::LITERALS_MOVED);
         spares.claim(coder::ZSTD);

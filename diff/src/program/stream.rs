@@ -4,7 +4,8 @@ use dd_inspect::failure;
 use dd_inspect::failure::Failure;
 
 use super::coder::{
-    ByteReader, CorrectionReader, FrameReader, LiteralReader, LzmaReader, SparsePiece, damaged,
+    ByteReader, CorrectionReader, FrameReader, LiteralReader, LzmaReader, SparsePiece, Stand,
+    damaged,
 };
 use super::hooks::Source;
 use super::ids::coder;
@@ -61,13 +62,15 @@ impl Coding {
                 Some(spare) => spare.again(),
                 None => ByteReader::new(),
             })),
-            coder::LITERALS | coder::LITERALS_MOVED => Self::Literals {
-                reader: Box::new(match spares.literals() {
-                    Some(spare) => spare.again(window_log, dictionary),
-                    None => LiteralReader::new(window_log, dictionary),
-                }),
-                places: Places::new(&record.dictionary),
-            },
+            coder::LITERALS | coder::LITERALS_MOVED | coder::LAYERED | coder::LAYERED_MOVED => {
+                Self::Literals {
+                    reader: Box::new(match spares.literals() {
+                        Some(spare) => spare.again(window_log, record.sort, dictionary),
+                        None => LiteralReader::new(window_log, record.sort, dictionary),
+                    }),
+                    places: Places::new(&record.dictionary),
+                }
+            }
             _ => return Err(out_of_range("a coder")),
         })
     }
@@ -129,10 +132,18 @@ impl Stream {
         Ok(())
     }
 
-    /// The next raw bytes stand in for what a source has at an offset.
-    pub(crate) fn stand(&mut self, source: Source, offset: u64) {
+    /// Whether the coder asks what follows literals.
+    pub(crate) fn looks_ahead(&self) -> bool {
+        matches!(self.coder, coder::LAYERED | coder::LAYERED_MOVED)
+    }
+
+    /// The next `len` raw bytes stand in for what a source has at an offset; then comes what one has at another.
+    pub(crate) fn stand(&mut self, here: (Source, u64), len: u64, next: Option<(Source, u64)>) {
         if let Coding::Literals { reader, places } = &mut self.coding {
-            reader.stand(places.find(source, offset));
+            let place = places.find(here.0, here.1);
+            let end = next.and_then(|(source, offset)| places.find(source, offset));
+            let len = usize::try_from(len).unwrap_or(usize::MAX);
+            reader.stand(Stand { place, len, end });
         }
     }
 

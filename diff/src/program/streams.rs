@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 
 use dd_inspect::failure::Failure;
 
+use super::coder::Sort;
 use super::head::Head;
 use super::hooks::Source;
 use super::ids::{Registry, coder, stream};
@@ -33,6 +34,8 @@ pub(crate) struct Record {
     pub(crate) raw_len: u64,
     pub(crate) coded_len: u64,
     pub(crate) window_log: u8,
+    /// What literals in layers are.
+    pub(crate) sort: Option<Sort>,
     pub(crate) dictionary: Vec<Range>,
 }
 
@@ -70,7 +73,8 @@ impl Record {
         if stored && (record.continued || record.raw_len != record.coded_len) {
             return Err(out_of_range("the length of a stored stream"));
         }
-        let of_literals = matches!(record.coder, coder::LITERALS | coder::LITERALS_MOVED);
+        let of_literals = matches!(record.coder, coder::LITERALS | coder::LITERALS_MOVED)
+            || is_layered(record.coder);
         let of_corrections =
             matches!(record.coder, coder::CORRECTIONS | coder::CORRECTIONS_BY_CLASS);
         if of_corrections && kind != stream::CORRECTIONS
@@ -83,6 +87,10 @@ impl Record {
             if !(10..=WINDOW_LOG).contains(&record.window_log) {
                 return Err(out_of_range("the window of a stream"));
             }
+        }
+        if is_layered(record.coder) && !record.continued {
+            let sort = Sort::from_number(input.byte()?);
+            record.sort = Some(sort.ok_or_else(|| out_of_range("the sort of literals"))?);
         }
         if has_dictionary(record.coder) && !record.continued {
             record.dictionary = parse_dictionary(input)?;
@@ -111,6 +119,9 @@ impl Record {
         if has_window(self.coder) && !self.continued {
             out.push(self.window_log);
         }
+        if let Some(sort) = self.sort.filter(|_| !self.continued) {
+            out.push(sort as u8);
+        }
         if has_dictionary(self.coder) && !self.continued {
             super::varint::put(out, self.dictionary.len() as u64);
             for range in &self.dictionary {
@@ -129,12 +140,17 @@ fn has_window(coder: u64) -> bool {
 
 /// Whether a fresh stream of a coder has a dictionary.
 fn has_dictionary(coder: u64) -> bool {
-    matches!(coder, coder::ZSTD | coder::LZMA | coder::LITERALS) || is_moved(coder)
+    matches!(coder, coder::ZSTD | coder::LZMA | coder::LITERALS | coder::LAYERED) || is_moved(coder)
 }
 
 /// Whether the dictionary of a stream is turned by the model of the run.
 pub(crate) fn is_moved(coder: u64) -> bool {
-    matches!(coder, coder::LZMA_MOVED | coder::LITERALS_MOVED)
+    matches!(coder, coder::LZMA_MOVED | coder::LITERALS_MOVED | coder::LAYERED_MOVED)
+}
+
+/// Whether a stream holds literals by mixing in layers.
+fn is_layered(coder: u64) -> bool {
+    matches!(coder, coder::LAYERED | coder::LAYERED_MOVED)
 }
 
 /// Finds places of a dictionary.

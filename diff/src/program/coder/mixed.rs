@@ -6,6 +6,7 @@ use super::binary::{Reader, Reading};
 use super::bytes::ByteModel;
 use super::corrections::{ByClass, CorrectionModel, First};
 use super::damaged;
+use super::layered::{LayeredModel, Sort, Stand};
 use super::literals::LiteralModel;
 use super::pointers::Pointers;
 
@@ -24,7 +25,16 @@ pub(crate) fn literals_memory(window: u64, dictionary_len: u64) -> u64 {
     LITERALS_MEMORY + window + Pointers::memory(window + dictionary_len)
 }
 
+/// The same in layers.
+const LAYERED_MEMORY: u64 = 15 << 20;
+
+/// Memory that a stream of literals by mixing in layers counts as, beside its dictionary.
+pub(crate) fn layered_memory(window: u64, dictionary_len: u64) -> u64 {
+    LAYERED_MEMORY + window + Pointers::memory(window + dictionary_len)
+}
+
 const _: () = assert!(LiteralModel::MEMORY < LITERALS_MEMORY);
+const _: () = assert!(LayeredModel::MEMORY < LAYERED_MEMORY);
 const _: () = assert!(CorrectionModel::<First>::MEMORY < CORRECTIONS_MEMORY);
 const _: () = assert!(CorrectionModel::<ByClass>::MEMORY < BY_CLASS_MEMORY);
 const _: () = assert!(ByteModel::MEMORY < BYTES_MEMORY);
@@ -146,26 +156,63 @@ fn fill(
 /// Reads literals.
 #[derive(Debug)]
 pub(crate) struct LiteralReader {
-    model: LiteralModel,
+    model: Literals,
     reading: Reading,
 }
 
+/// The model of one of the two coders.
+#[derive(Debug)]
+enum Literals {
+    First(Box<LiteralModel>),
+    Layered(Box<LayeredModel>),
+}
+
+impl Literals {
+    fn has_room(&self, literals: usize) -> bool {
+        match self {
+            Self::First(model) => model.has_room(literals),
+            Self::Layered(model) => model.has_room(literals),
+        }
+    }
+}
+
 impl LiteralReader {
-    /// A fresh stream of at most 2^`window_log` bytes; [`LiteralReader::begin`] comes next.
-    pub(crate) fn new(window_log: u8, dictionary: Vec<u8>) -> Self {
-        let model = LiteralModel::new(dictionary, 1 << window_log.min(30));
+    /// A fresh stream of at most 2^`window_log` bytes, in layers if these have a sort; [`LiteralReader::begin`] comes next.
+    pub(crate) fn new(window_log: u8, sort: Option<Sort>, dictionary: Vec<u8>) -> Self {
+        let literals = 1 << window_log.min(30);
+        let model = match sort {
+            None => Literals::First(Box::new(LiteralModel::new(dictionary, literals))),
+            Some(sort) => {
+                Literals::Layered(Box::new(LayeredModel::new(sort, dictionary, literals)))
+            }
+        };
         Self { model, reading: Reading::default() }
     }
 
     /// A fresh stream like [`LiteralReader::new`], in the memory of one that was given up.
-    pub(crate) fn again(self, window_log: u8, dictionary: Vec<u8>) -> Self {
-        let model = self.model.again(dictionary, 1 << window_log.min(30));
+    pub(crate) fn again(self, window_log: u8, sort: Option<Sort>, dictionary: Vec<u8>) -> Self {
+        let literals = 1 << window_log.min(30);
+        let model = match (self.model, sort) {
+            (Literals::First(model), None) => {
+                Literals::First(Box::new(model.again(dictionary, literals)))
+            }
+            (Literals::Layered(model), Some(sort)) => {
+                Literals::Layered(Box::new(model.again(sort, dictionary, literals)))
+            }
+            (other, sort) => {
+                drop(other);
+                return Self::new(window_log, sort, dictionary);
+            }
+        };
         Self { model, reading: Reading::default() }
     }
 
     /// Memory for the dictionary of the next stream.
     pub(crate) fn take_history(&mut self) -> Vec<u8> {
-        self.model.take_history()
+        match &mut self.model {
+            Literals::First(model) => model.take_history(),
+            Literals::Layered(model) => model.take_history(),
+        }
     }
 
     /// The next piece follows.
@@ -173,9 +220,12 @@ impl LiteralReader {
         self.reading = Reading::new(coded);
     }
 
-    /// What follows stands in for what the dictionary has at this place.
-    pub(crate) fn stand(&mut self, place: Option<usize>) {
-        self.model.stand(place);
+    /// Literals begin.
+    pub(crate) fn stand(&mut self, stand: Stand) {
+        match &mut self.model {
+            Literals::First(model) => model.stand(stand.place),
+            Literals::Layered(model) => model.stand(stand),
+        }
     }
 
     /// Fills `out`.
@@ -183,7 +233,10 @@ impl LiteralReader {
         if !self.model.has_room(out.len()) {
             return Err(damaged());
         }
-        fill(&mut self.reading, coded, out, |reader| self.model.code(reader, 0))
+        match &mut self.model {
+            Literals::First(model) => fill(&mut self.reading, coded, out, |r| model.code(r, 0)),
+            Literals::Layered(model) => fill(&mut self.reading, coded, out, |r| model.code(r, 0)),
+        }
     }
 
     /// Checks that the piece was taken whole.
@@ -199,7 +252,7 @@ pub(crate) use encode::{CorrectionWriter, encode_bytes, encode_literals};
 mod encode {
     use super::super::super::limits::BLOCK_LEN;
     use super::super::binary::Writer;
-    use super::{ByClass, ByteModel, CorrectionModel, LiteralModel};
+    use super::{ByClass, ByteModel, CorrectionModel, LayeredModel, LiteralModel, Sort, Stand};
 
     /// Writes corrections; the bytes of an op may come in any parts.
     #[derive(Debug)]
@@ -269,23 +322,45 @@ mod encode {
     }
 
     /// Codes pieces of one stream, at most 2^`window_log` bytes; returns the coded bytes of each. `marks` say for each piece
-    /// where in it literals begin, ascending, and where in the dictionary is what they stand in for.
+    /// where in it literals begin, ascending, and where they stand. In layers if they have a sort.
     pub(crate) fn encode_literals(
         window_log: u8,
+        sort: Option<Sort>,
         dictionary: &[u8],
         pieces: &[&[u8]],
-        marks: &[Vec<(usize, Option<usize>)>],
+        marks: &[Vec<(usize, Stand)>],
     ) -> Vec<Vec<u8>> {
-        let mut model = LiteralModel::new(dictionary.to_vec(), 1 << window_log.min(30));
+        let literals = 1 << window_log.min(30);
+        match sort {
+            None => {
+                let model = LiteralModel::new(dictionary.to_vec(), literals);
+                let stand = |model: &mut LiteralModel, stand: Stand| model.stand(stand.place);
+                encode(model, pieces, marks, stand, LiteralModel::code)
+            }
+            Some(sort) => {
+                let model = LayeredModel::new(sort, dictionary.to_vec(), literals);
+                encode(model, pieces, marks, LayeredModel::stand, LayeredModel::code)
+            }
+        }
+    }
+
+    /// Codes pieces by a model, which is told where literals stand.
+    fn encode<M>(
+        mut model: M,
+        pieces: &[&[u8]],
+        marks: &[Vec<(usize, Stand)>],
+        stand: impl Fn(&mut M, Stand),
+        code: impl Fn(&mut M, &mut Writer, u8) -> u8,
+    ) -> Vec<Vec<u8>> {
         let mut writer = Writer::new();
         let mut coded = Vec::with_capacity(pieces.len());
         for (number, piece) in pieces.iter().enumerate() {
             let mut marks = marks.get(number).into_iter().flatten().peekable();
             for (at, &byte) in piece.iter().enumerate() {
                 while let Some((_, place)) = marks.next_if(|mark| mark.0 <= at) {
-                    model.stand(*place);
+                    stand(&mut model, *place);
                 }
-                model.code(&mut writer, byte);
+                code(&mut model, &mut writer, byte);
             }
             coded.push(writer.finish());
         }
@@ -376,20 +451,23 @@ mod tests {
             pieces in prop::collection::vec(prop::collection::vec(97u8..101, 0..200), 1..4),
             dictionary in prop::collection::vec(97u8..101, 0..900),
             place: Option<prop::sample::Index>,
+            sort in prop_oneof![Just(None), Just(Some(Sort::Text)), Just(Some(Sort::X86_64))],
         ) {
             let refs: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
             let place = place.map(|place| place.index(dictionary.len() + 10));
-            let marks = vec![vec![(0, None), (20, place), (90, Some(3))]; pieces.len()];
-            let mut reader = LiteralReader::new(10, dictionary.clone());
-            let coded = encode_literals(10, &dictionary, &refs, &marks);
+        let stand = |place, end| Stand { place, len: 70, end };
+            let marks = vec![(0, stand(None, None)), (20, stand(place, Some(400))), (90, stand(Some(3), place))];
+            let marks = vec![marks; pieces.len()];
+            let mut reader = LiteralReader::new(10, sort, dictionary.clone());
+            let coded = encode_literals(10, sort, &dictionary, &refs, &marks);
             for ((coded, piece), marks) in coded.iter().zip(&pieces).zip(&marks) {
                 let mut out = vec![0; piece.len()];
                 reader.begin(coded);
                 let ends = [20, 90, 200].map(|end: usize| end.min(piece.len()));
                 let mut at = 0;
-                for (end, (_, place)) in ends.into_iter().zip(marks).filter(|(end, _)| *end > 0) {
+                for (end, (_, stand)) in ends.into_iter().zip(marks).filter(|(end, _)| *end > 0) {
                     if at < end {
-                        reader.stand(*place);
+                        reader.stand(*stand);
                     }
                     reader.pull(coded, &mut out[at..end]).unwrap();
                     at = end;
@@ -441,12 +519,14 @@ mod tests {
             .flat_map(|i| format!("w{} ", i.wrapping_mul(7919) % 997).into_bytes())
             .collect();
         let text = &words[4000..9000];
-        let len = |dictionary: &[u8], marks: Vec<(usize, Option<usize>)>| {
-            encode_literals(14, dictionary, &[text], &[marks]).concat().len()
-        };
-        let (alone, with, told) =
-            (len(&[], vec![]), len(&words, vec![]), len(&words, vec![(0, Some(4000))]));
-        assert!(alone > 800 && with < 60 && told < 10, "{alone} {with} {told}");
+        for sort in [None, Some(Sort::Text)] {
+            let len = |dictionary: &[u8], place: Option<usize>| {
+                let stand = Stand { place, len: text.len(), end: None };
+                encode_literals(14, sort, dictionary, &[text], &[vec![(0, stand)]]).concat().len()
+            };
+            let (alone, with, told) = (len(&[], None), len(&words, None), len(&words, Some(4000)));
+            assert!(alone > 400 && with < 60 && told < 10, "{alone} {with} {told}");
+        }
     }
 
     #[test]
@@ -454,10 +534,19 @@ mod tests {
         let words: Vec<u8> = (0..900u32).flat_map(|i| (i * i % 777).to_le_bytes()).collect();
         let pieces = [&words[..], &words[300..900]];
         let (all, few) = (words.clone(), words[40..50].to_vec());
-        let mut spare = LiteralReader::new(11, all.clone());
-        for (window_log, dictionary) in [(12, few), (12, all), (13, Vec::new())] {
-            let coded = encode_literals(window_log, &dictionary, &[pieces[1]], &[]).remove(0);
-            let mut reader = spare.again(window_log, dictionary);
+        let mut spare = LiteralReader::new(11, None, all.clone());
+        let (first, layered) = (None, Some(Sort::X86_64));
+        let streams = [
+            (12, first, few.clone()),
+            (12, layered, all.clone()),
+            (11, Some(Sort::Text), few),
+            (12, layered, Vec::new()),
+            (12, first, all),
+            (13, first, Vec::new()),
+        ];
+        for (window_log, sort, dictionary) in streams {
+            let coded = encode_literals(window_log, sort, &dictionary, &[pieces[1]], &[]).remove(0);
+            let mut reader = spare.again(window_log, sort, dictionary);
             let mut out = vec![0; pieces[1].len()];
             reader.begin(&coded);
             reader.pull(&coded, &mut out).unwrap();
@@ -486,11 +575,13 @@ mod tests {
 
     #[test]
     fn literals_have_a_window() {
-        let coded = encode_literals(11, &[], &[&[5; 1100]], &[]).remove(0);
-        for (window_log, fits) in [(10, false), (11, true)] {
-            let mut reader = LiteralReader::new(window_log, Vec::new());
-            reader.begin(&coded);
-            assert_eq!(reader.pull(&coded, &mut [0; 1100]).is_ok(), fits);
+        for sort in [None, Some(Sort::Text)] {
+            let coded = encode_literals(11, sort, &[], &[&[5; 1100]], &[]).remove(0);
+            for (window_log, fits) in [(10, false), (11, true)] {
+                let mut reader = LiteralReader::new(window_log, sort, Vec::new());
+                reader.begin(&coded);
+                assert_eq!(reader.pull(&coded, &mut [0; 1100]).is_ok(), fits);
+            }
         }
     }
 

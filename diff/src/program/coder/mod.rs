@@ -4,6 +4,7 @@ mod binary;
 mod bytes;
 mod corrections;
 mod frame;
+mod layered;
 mod literals;
 mod lzma;
 mod mixed;
@@ -15,12 +16,13 @@ mod sparse;
 pub(crate) use frame::FrameReader;
 #[cfg(feature = "encode")]
 pub(crate) use frame::{encode_frame, window_log};
+pub(crate) use layered::{Sort, Stand};
 pub(crate) use lzma::{CONTEXT as LZMA_CONTEXT, LzmaReader};
 #[cfg(feature = "encode")]
 pub(crate) use lzma::{Effort, Shape, encode_lzma};
 pub(crate) use mixed::{
     BY_CLASS_MEMORY, BYTES_MEMORY, ByteReader, CORRECTIONS_MEMORY, CorrectionReader, LiteralReader,
-    literals_memory,
+    layered_memory, literals_memory,
 };
 #[cfg(feature = "encode")]
 pub(crate) use mixed::{CorrectionWriter, encode_bytes, encode_literals};

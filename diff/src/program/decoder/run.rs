@@ -60,13 +60,15 @@ impl<R: Read, S: Sources> Decoder<R, S> {
             }
         }
         self.meter.work(WORK_OP)?;
-        if let Op::Literal { kind, .. } = op
+        let source = unit.control.predictor.source();
+        let here = (source, unit.control.predictor.offset(source));
+        unit.control.predictor.made(&op);
+        if let Op::Literal { kind, len } = op
             && let Some(stream) = self.stream(kind.stream())?
         {
-            let source = unit.control.predictor.source();
-            stream.stand(source, unit.control.predictor.offset(source));
+            let next = if stream.looks_ahead() { unit.next_place(len) } else { None };
+            stream.stand(here, len, next);
         }
-        unit.control.predictor.made(&op);
         if !unit.models.is_empty() {
             self.note_run(unit, &op)?;
         }

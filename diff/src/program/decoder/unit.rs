@@ -8,13 +8,14 @@ use dd_inspect::failure::Failure;
 use super::super::coder::table;
 use super::super::columns::Columns;
 use super::super::control::{ControlReader, ControlStreams, Rest};
-use super::super::hooks::Sources;
+use super::super::hooks::{Source, Sources};
 use super::super::ids::{Registry, stream};
 use super::super::input::out_of_range;
 use super::super::limits::{CONTROL_LEN, PARAMS_LEN, SLICE_LEN, UNIT_MODELS, UNIT_OPS};
 use super::super::meter;
 use super::super::model::params::Params;
 use super::super::model::version::of_id;
+use super::super::op::Op;
 use super::super::stream::Stream;
 use super::super::streams::{Record, is_moved};
 use super::executable::Run;
@@ -47,6 +48,23 @@ pub(super) struct Unit {
     /// Memory of control and columns, and of the slice's coded bytes.
     held: u64,
     slice_held: u64,
+}
+
+impl Unit {
+    /// What comes behind an op of `len` bytes in its slice, if that is content of a source.
+    pub(super) fn next_place(&mut self, len: u64) -> Option<(Source, u64)> {
+        if self.slice_ops_left == 0 {
+            return None;
+        }
+        let mut next = None;
+        self.control.look_ahead(self.rest.now().saturating_sub(len), |op| {
+            if let Op::Copy { source, offset, .. } | Op::Edit { source, offset, .. } = op {
+                next = Some((*source, *offset));
+            }
+            false
+        });
+        next
+    }
 }
 
 impl<R: Read, S: Sources> Decoder<R, S> {

@@ -30,7 +30,7 @@ mod tables;
 mod told;
 pub(crate) mod version;
 pub(crate) mod walk;
-mod x86_64;
+pub(crate) mod x86_64;
 
 use exceptions::Exceptions;
 pub(crate) use exceptions::memory as exceptions_memory;

@@ -9,8 +9,8 @@ pub(super) const LONGEST: usize = 15;
 
 /// An instruction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Instruction {
-    pub(super) len: usize,
+pub(crate) struct Instruction {
+    pub(crate) len: usize,
     /// A field of four bytes that says an address as its distance from the end of the instruction.
     pub(super) field: Option<(usize, Form)>,
 }
@@ -56,7 +56,7 @@ impl Prefixes {
 }
 
 /// The instruction at the start of `code`; `None` if there is none or its end is not there.
-pub(super) fn decode(code: &[u8]) -> Option<Instruction> {
+pub(crate) fn decode(code: &[u8]) -> Option<Instruction> {
     let code = code.get(..LONGEST).unwrap_or(code);
     let mut prefixes = Prefixes { short: false, wide: false, short_address: false };
     let mut at = 0;
@@ -175,14 +175,56 @@ fn two_bytes(code: &[u8], at: &mut usize) -> Option<Shape> {
             *at += 1;
             Shape::Operands(usize::from(opcode == 0x3a))
         }
+        _ => escaped(opcode),
+    })
+}
+
+/// What follows 0F and an opcode that names no further map.
+fn escaped(opcode: u8) -> Shape {
+    match opcode {
         0x80..=0x8f => Shape::Target(Form::Branch),
         0x05..=0x09 | 0x0b | 0x0e | 0x30..=0x37 | 0x77 => Shape::Plain(0),
         0xa0..=0xa2 | 0xa8..=0xaa | 0xc8..=0xcf => Shape::Plain(0),
         0x04 | 0x0a | 0x0c | 0x24..=0x27 | 0x39 | 0x3b..=0x3f | 0xa6 | 0xa7 => Shape::Invalid,
         0x0f | 0x70..=0x73 | 0xa4 | 0xac | 0xba | 0xc2 | 0xc4..=0xc6 => Shape::Operands(1),
         _ => Shape::Operands(0),
-    })
+    }
 }
+
+/// What stands before an opcode: 66, REX.W and 67.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Before {
+    pub(crate) short: bool,
+    pub(crate) wide: bool,
+    pub(crate) short_address: bool,
+}
+
+/// Whether a ModRM byte follows an opcode, and how many bytes come behind that and what belongs to it; of what is no
+/// instruction nothing. Maps: 0 none, 1 behind 0F, 2 behind 0F 38, 3 behind 0F 3A, 4 and more those of vector prefixes.
+pub(crate) fn behind_opcode(
+    map: u8,
+    opcode: u8,
+    before: Before,
+    operands: Option<u8>,
+) -> (bool, u8) {
+    let Before { short, wide, short_address } = before;
+    let shape = match map {
+        0 => one_byte(opcode, &Prefixes { short, wide, short_address }, operands),
+        1 => escaped(opcode),
+        2 => Shape::Operands(0),
+        3 => Shape::Operands(1),
+        _ => vector(map - VECTOR_MAPS, opcode),
+    };
+    match shape {
+        Shape::Invalid => (false, 0),
+        Shape::Plain(behind) => (false, behind as u8),
+        Shape::Target(_) => (false, 4),
+        Shape::Operands(behind) => (true, behind as u8),
+    }
+}
+
+/// Maps of vector prefixes count from here.
+pub(crate) const VECTOR_MAPS: u8 = 4;
 
 /// What follows an opcode with a VEX or EVEX prefix, by its map.
 fn vector(map: u8, opcode: u8) -> Shape {

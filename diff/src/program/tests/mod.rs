@@ -7,6 +7,7 @@ mod exceptions;
 mod executable;
 mod frames;
 mod golden;
+mod layered;
 mod limits;
 mod opened;
 mod quoted;

@@ -8,8 +8,8 @@ use dd_inspect::failure::Failure;
 use rayon::prelude::*;
 
 use super::super::coder::{
-    Shape, SparseBuilder, encode_bytes, encode_frame, encode_literals, encode_lzma, encode_sparse,
-    window_log,
+    Shape, Sort, SparseBuilder, Stand, encode_bytes, encode_frame, encode_literals, encode_lzma,
+    encode_sparse, window_log,
 };
 use super::super::hooks::Source;
 use super::super::ids::{coder, stream};
@@ -34,6 +34,9 @@ pub(super) struct Mark {
     pub(super) at: usize,
     pub(super) source: Source,
     pub(super) offset: u64,
+    /// How many they are, and what follows them in the slice, if that is content of a source.
+    pub(super) len: usize,
+    pub(super) next: Option<(Source, u64)>,
 }
 
 /// One slice's part of a chain, not coded.
@@ -82,6 +85,7 @@ pub(super) struct PartRef {
 pub(super) struct Coded {
     pub(super) coder: u64,
     pub(super) window_log: u8,
+    pub(super) sort: Option<Sort>,
     pub(super) dictionary: Vec<Range>,
     /// Work of turning the dictionary.
     pub(super) turning: u64,
@@ -234,7 +238,7 @@ impl Coded {
     fn new(coder: u64, raw_lens: &[u64], bytes: Vec<Vec<u8>>) -> Self {
         let piece = |(bytes, &raw_len)| CodedPiece { raw_len, bytes, apart: 0, used: false };
         let pieces = bytes.into_iter().zip(raw_lens).map(piece).collect();
-        Self { coder, window_log: 0, dictionary: Vec::new(), turning: 0, pieces }
+        Self { coder, window_log: 0, sort: None, dictionary: Vec::new(), turning: 0, pieces }
     }
 
     fn len(&self) -> usize {
@@ -269,7 +273,9 @@ impl Chain {
             all.push(Coded::new(coder::BYTES, &raw_lens, encode_bytes(&refs)));
         }
         if tried.literals {
-            all.push(mix_literals(&refs, &marks, &raw_lens, self.dictionary.clone(), read)?);
+            let sort = tried.layered.then(|| sort_of(self.kind));
+            let dictionary = self.dictionary.clone();
+            all.push(mix_literals(&refs, &marks, &raw_lens, sort, dictionary, read)?);
         }
         if tried.search {
             all.push(code_literals(&refs, self.kind, choice, &raw_lens, self.dictionary, read)?);
@@ -280,11 +286,17 @@ impl Chain {
     }
 }
 
-/// By mixing, with what the dictionary has where the literals stand.
+/// What literals of a kind are, to a model in layers.
+fn sort_of(kind: u64) -> Sort {
+    if kind == stream::CODE { Sort::X86_64 } else { Sort::Text }
+}
+
+/// By mixing, in layers where a sort is given, with what the dictionary has where the literals stand.
 fn mix_literals(
     pieces: &[&[u8]],
     marks: &[Vec<Mark>],
     raw_lens: &[u64],
+    sort: Option<Sort>,
     dictionary: Dictionary,
     read: &impl Fn(&[Range]) -> Result<Vec<u8>, Failure>,
 ) -> Result<Coded, Failure> {
@@ -295,14 +307,24 @@ fn mix_literals(
         None => Cow::Owned(read(&dictionary.ranges)?),
     };
     let places = Places::new(&dictionary.ranges);
-    let place = |mark: &Mark| (mark.at, places.find(mark.source, mark.offset));
+    let place = |mark: &Mark| {
+        let place = places.find(mark.source, mark.offset);
+        let end = mark.next.and_then(|(source, offset)| places.find(source, offset));
+        (mark.at, Stand { place, len: mark.len, end })
+    };
     let marks: Vec<Vec<_>> = marks.iter().map(|marks| marks.iter().map(place).collect()).collect();
-    let coded = encode_literals(window_log, &bytes, pieces, &marks);
+    let coded = encode_literals(window_log, sort, &bytes, pieces, &marks);
     let moved = dictionary.moved.is_some();
-    let coder = if moved { coder::LITERALS_MOVED } else { coder::LITERALS };
+    let coder = match (sort, moved) {
+        (None, false) => coder::LITERALS,
+        (None, true) => coder::LITERALS_MOVED,
+        (Some(_), false) => coder::LAYERED,
+        (Some(_), true) => coder::LAYERED_MOVED,
+    };
     let turning = dictionary.work();
     Ok(Coded {
         window_log,
+        sort,
         turning,
         dictionary: dictionary.ranges,
         ..Coded::new(coder, raw_lens, coded)

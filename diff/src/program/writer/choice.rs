@@ -52,6 +52,8 @@ pub(super) struct Tried {
     pub(super) bytes: bool,
     /// That of literals by mixing.
     pub(super) literals: bool,
+    /// The same in layers.
+    pub(super) layered: bool,
     /// One that searches: LZMA or zstd.
     pub(super) search: bool,
 }
@@ -60,11 +62,11 @@ impl Choice {
     /// What is tried for so many bytes of a kind with a dictionary of so many.
     pub(super) fn tried(self, kind: u64, raw_len: u64, dictionary_len: u64) -> Tried {
         if !self.mixing {
-            return Tried { bytes: false, literals: false, search: true };
+            return Tried { bytes: false, literals: false, layered: false, search: true };
         }
         let strong = self.coders != Coders::Quick;
         if kind <= stream::COLUMNS {
-            return Tried { bytes: strong, literals: false, search: !strong };
+            return Tried { bytes: strong, literals: false, layered: false, search: !strong };
         }
         let mixed = match (kind, self.coders) {
             (stream::TEXT | stream::CODE | stream::RAW, Coders::Most) => MOST_MIXED,
@@ -77,7 +79,8 @@ impl Choice {
         let few = if literals { VERY_FEW } else { FEW };
         // Of text it makes less, unless that repeats the dictionary as it is.
         let search = !(literals && kind == stream::TEXT);
-        Tried { bytes: strong && raw_len <= few, literals, search }
+        let layered = literals && self.coders == Coders::Most;
+        Tried { bytes: strong && raw_len <= few, literals, layered, search }
     }
 
     /// How long LZMA searches for literals of a kind; none where zstd takes its place.

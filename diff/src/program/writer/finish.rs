@@ -176,6 +176,7 @@ impl<S: Sources + Sync> PayloadWriter<S> {
                 raw_len: piece.raw_len,
                 coded_len: piece.bytes.len() as u64,
                 window_log: if continued { 0 } else { chain.window_log },
+                sort: if continued { None } else { chain.sort },
                 dictionary: if continued { Vec::new() } else { chain.dictionary.clone() },
             };
             self.ledger.charge(part.chain, part.piece, record.coded_len);

@@ -46,6 +46,8 @@ struct OpenSlice {
     shares: [Shares; 5],
     /// Where literals begin in these bytes, and what they stand in for.
     marks: [Vec<Mark>; 5],
+    /// Where the literals stand that the last op takes.
+    open_literals: Option<usize>,
     /// Some of the corrections were given without predictions.
     unpredicted: bool,
 }
@@ -144,7 +146,18 @@ impl OpenUnit {
         let at = self.slice.bytes[place].len().saturating_sub(len);
         let source = self.control.predictor.source();
         let offset = self.control.predictor.offset(source);
-        self.slice.marks[place].push(Mark { at, source, offset });
+        self.slice.marks[place].push(Mark { at, source, offset, len, next: None });
+        self.slice.open_literals = Some(place);
+    }
+
+    /// An op follows the last one: if that takes literals, its content is what follows these.
+    fn follow_literals(&mut self, op: &Op) {
+        let Some(place) = self.slice.open_literals.take() else { return };
+        if let Op::Copy { source, offset, .. } | Op::Edit { source, offset, .. } = op
+            && let Some(mark) = self.slice.marks[place].last_mut()
+        {
+            mark.next = Some((*source, *offset));
+        }
     }
 
     /// Puts an op into the control streams.
@@ -307,6 +320,7 @@ impl<S: Sources + Sync> PayloadWriter<S> {
         }
         self.unit.ops += 1;
         self.unit.slice.ops += 1;
+        self.unit.follow_literals(op);
         self.meter.work(WORK_OP)?;
         if let Op::Edit { model: 1.., len, .. } = op {
             self.meter.work(len.saturating_mul(model::WORK_BYTE))?;
