@@ -10,7 +10,7 @@ use crate::program::inner::{
 };
 
 /// That of the default level.
-const DEPTH: Depth = Depth { rounds: 2, every: 1 };
+const DEPTH: Depth = Depth { rounds: 2, every: 1, also: &[] };
 
 /// Two executables that were matched by what their addresses mean.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ impl Matched {
     pub fn search(base: &[u8], target: &[u8], effort: &Effort) -> Option<Self> {
         let (base, target) = (base.to_vec(), target.to_vec());
         let file = |bytes| File::new(bytes, 0, ReadAt::size(bytes));
-        executable::search(file(&base), file(&target), (effort, &[]), DEPTH).ok()?.map(Self)
+        executable::search(file(&base), file(&target), effort, DEPTH).ok()?.map(Self)
     }
 
     /// What of the target stands in the base.

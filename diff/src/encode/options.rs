@@ -89,8 +89,11 @@ const LEVELS: [Row; 9] = [
     row(22, 10, 32, 0),
 ];
 
-/// How contents are searched too with the most effort: some get smaller with a longer key, or as at the usual level.
-const ALSO: &[Reach] = &[reach(12, 32, 0), reach(12, 8, 4)];
+/// How contents are searched too with the most effort: some get smaller with a longer key, or as at the usual level; and how
+/// executables are, for which each search takes long.
+const ALSO: &[Reach] = &[LONGER, reach(12, 8, 4)];
+const ALSO_EXECUTABLES: &[Reach] = &[LONGER];
+const LONGER: Reach = reach(12, 32, 0);
 
 const fn row(zstd: i32, key: usize, candidates: usize, trust: usize) -> Row {
     Row { zstd, search: reach(key, candidates, trust) }
@@ -132,8 +135,9 @@ impl Options {
 
     fn models(&self) -> Option<Depth> {
         let depth = match self.coders() {
-            Coders::Quick => Depth { rounds: 0, every: QUICK_EVERY },
-            Coders::Usual | Coders::Most => Depth { rounds: 2, every: 1 },
+            Coders::Quick => Depth { rounds: 0, every: QUICK_EVERY, also: &[] },
+            Coders::Usual => Depth { rounds: 2, every: 1, also: &[] },
+            Coders::Most => Depth { rounds: 2, every: 1, also: ALSO_EXECUTABLES },
         };
         self.uses(Technique::Executables).then_some(depth)
     }

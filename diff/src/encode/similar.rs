@@ -54,7 +54,7 @@ pub(crate) struct Cover {
 pub(crate) struct Ways {
     /// How far, and with how many bytes of memory for one large search.
     pub(crate) effort: Effort,
-    /// How else: of all that is found what makes least is kept.
+    /// How else contents are searched that are no executables: what makes least is kept.
     pub(crate) also: &'static [Reach],
     /// How executables are searched by their model, if they are.
     pub(crate) models: Option<Depth>,
@@ -200,7 +200,7 @@ fn executables(
     let effort = Effort { memory, every: depth.every, ..ways.effort };
     let base = File::new(&*base.bytes, search.base, search.base_len);
     let target = File::new(&*target.bytes, search.target, search.len);
-    let found = executable::search(base, target, (&effort, ways.also), depth)?;
+    let found = executable::search(base, target, &effort, depth)?;
     Ok(found.map(|found| Found {
         covers: found.covers.iter().map(|cover| search.cover((0, 0), cover)).collect(),
         model: Some(Params { offset: search.base, ..found.params }),
@@ -231,7 +231,7 @@ mod tests {
     use std::sync::Arc;
 
     const REACH: Reach = Reach { key: 12, candidates: 8, trust: 4 };
-    const DEPTH: Depth = Depth { rounds: 2, every: 1 };
+    const DEPTH: Depth = Depth { rounds: 2, every: 1, also: &[Reach { key: 14, ..REACH }] };
 
     fn ways(memory: usize) -> Ways {
         Ways { effort: Effort { reach: REACH, memory, every: 1 }, also: &[], models: None }

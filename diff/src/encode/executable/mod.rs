@@ -42,6 +42,8 @@ pub(crate) struct Depth {
     pub(crate) rounds: usize,
     /// Of so many positions of the base one is indexed.
     pub(crate) every: usize,
+    /// How else they are searched: what makes least is kept.
+    pub(crate) also: &'static [Reach],
 }
 
 /// What was found.
@@ -61,7 +63,7 @@ pub(crate) struct Found {
 
 /// The covers of an executable and the model for them; none where these are no executables or a model does not pay.
 ///
-/// Searches as far as `effort` says, then as each of `also`: what makes least is kept. Holds the base once, `effort.memory` for
+/// Holds the base once, `effort.memory` for
 /// its index and parts of the target.
 ///
 /// # Errors
@@ -69,18 +71,18 @@ pub(crate) struct Found {
 pub(crate) fn search(
     base: File<'_>,
     target: File<'_>,
-    (effort, also): (&Effort, &[Reach]),
+    effort: &Effort,
     depth: Depth,
 ) -> io::Result<Option<Found>> {
     let Some(pair) = Pair::parse(base, target)? else { return Ok(None) };
     let search = |effort: &Effort| matched(&pair, (base, target), effort, depth.rounds);
     let mut best = search(effort)?;
-    if !also.is_empty() {
+    if !depth.also.is_empty() {
         let measured = |scored: &[Scored]| {
             predicted::measured(&pair, (base, target), scored).map_err(io::Error::other)
         };
         let mut least = measured(&best)?;
-        for &reach in also {
+        for &reach in depth.also {
             let other = search(&Effort { reach, ..*effort })?;
             let len = measured(&other)?;
             if len < least {

@@ -77,9 +77,9 @@ impl Choice {
         };
         let literals = raw_len <= mixed && (kind == stream::TEXT || raw_len >= LEAST_MIXED);
         let few = if literals { VERY_FEW } else { FEW };
-        // Of text it makes less, unless that repeats the dictionary as it is.
-        let search = !(literals && kind == stream::TEXT);
         let layered = literals && self.coders == Coders::Most;
+        // Of text and of code, the one in layers, mixing makes less, unless they repeat the dictionary as it is.
+        let search = !(literals && kind == stream::TEXT || layered && kind == stream::CODE);
         Tried { bytes: strong && raw_len <= few, literals, layered, search }
     }
 
