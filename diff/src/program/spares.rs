@@ -90,6 +90,17 @@ impl Spares {
         self.tables.take().map(|(tables, _)| tables)
     }
 
+    /// What all of them count as, in bytes.
+    pub(crate) fn memory(&self) -> u64 {
+        fn memory<T>(spare: &Counted<T>) -> u64 {
+            spare.as_ref().map_or(0, |(_, memory)| *memory)
+        }
+        memory(&self.literals)
+            + memory(&self.corrections)
+            + memory(&self.bytes)
+            + memory(&self.tables)
+    }
+
     /// Gives up what does not fit into so many bytes.
     pub(crate) fn keep_within(&mut self, mut room: u64) {
         fn fit<T>(spare: &mut Counted<T>, room: &mut u64) {
@@ -119,6 +130,7 @@ mod tests {
         let mut spares = Spares::default();
         spares.keep_literals(Box::new(LiteralReader::new(10, None, Vec::new())), 100);
         spares.keep_bytes(Box::new(ByteReader::new()), 50);
+        assert_eq!(spares.memory(), 150);
         spares.keep_within(150);
         assert_eq!(held(&spares), (true, true));
         spares.keep_within(149);

@@ -7,7 +7,7 @@
 use std::hint::black_box;
 
 use super::binary::Binary;
-use super::mixing::{HALF, hash, moved, moved_all, squashed, stretched};
+use super::mixing::{HALF, hash, moved_all, moved_each, squashed, stretched};
 use super::pair::{INPUTS, Pair, Refinement};
 use super::pointers::{POINTERS, Pointers};
 use super::table;
@@ -174,11 +174,12 @@ impl Lines {
     fn learn_half(&mut self, half: Half, bits: u8) {
         let place = self.take(half);
         let Some(Line(line)) = self.0.get_mut(place) else { return };
-        let mut node = 1;
-        for bit in (0..4).rev() {
-            let value = bits >> bit & 1 == 1;
-            line[node] = moved(line[node], value, LINE_LIMIT);
-            node = node << 1 | usize::from(value);
+        let bits = usize::from(bits & 15);
+        let nodes = [1, 2 | bits >> 3, 4 | bits >> 2, 8 | bits >> 1];
+        let values = [3, 2, 1, 0].map(|bit| bits >> bit & 1 == 1);
+        let moved = moved_each(&nodes.map(|node| line[node]), &values, &[LINE_LIMIT; 4]);
+        for (node, slot) in nodes.into_iter().zip(moved) {
+            line[node] = slot;
         }
     }
 }
@@ -327,13 +328,14 @@ impl LiteralModel {
 
     /// Codes one byte; there must be room for it.
     pub(super) fn code<B: Binary>(&mut self, binary: &mut B, value: u8) -> u8 {
+        let entries = self.pointers.entries(self.recent.bytes);
         let mut contexts = self.recent.contexts(0);
         let mut halves = [Half::default(); CONTEXTS];
         for number in 1..CONTEXTS {
             halves[number] = Half::of(number, contexts[number], 0);
         }
         self.lines.touch(&halves);
-        self.pointers.look(&self.history, self.recent.bytes);
+        self.pointers.look_at(entries, &self.history, self.recent.bytes);
         let mut expected = self.expected();
         let [first, here] = expected.first_and_here();
         contexts[0] = of_expected(first | here << 9);

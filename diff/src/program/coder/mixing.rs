@@ -15,7 +15,7 @@ const LIMIT: u32 = 22;
 /// The most that such a limit may be.
 const MOST: usize = 255;
 /// How fast weights learn.
-const RATE: i32 = 14;
+const RATE: i16 = 14;
 /// Weights of 1.
 const ONE: i32 = 1 << 14;
 /// Points of the correction of one context.
@@ -87,11 +87,22 @@ pub(super) fn moved(slot: u32, value: bool, limit: u32) -> u32 {
     (after as u32) << 10 | (count + u32::from(count < limit))
 }
 
-/// [`moved`] of some slots at once, each with a limit of its own: without branches, so that it is done side by side.
+/// Some slots after a decision, each with a limit of its own of its count.
 #[inline(always)]
 pub(super) fn moved_all<const N: usize>(
     slots: &[u32; N],
     value: bool,
+    limits: &[u32; N],
+) -> [u32; N] {
+    moved_each(slots, &[value; N], limits)
+}
+
+/// Some slots, each after a decision of its own; the count of each grows up to a limit of its own, at most 255. Without
+/// branches, so that it is done side by side.
+#[inline(always)]
+pub(super) fn moved_each<const N: usize>(
+    slots: &[u32; N],
+    values: &[bool; N],
     limits: &[u32; N],
 ) -> [u32; N] {
     let mut steps = [0u32; N];
@@ -101,11 +112,11 @@ pub(super) fn moved_all<const N: usize>(
         steps[i] = STEPS[counts[i] as usize & MOST];
     }
     // A slot moves by a part of the way that is left to the goal; from above 0 like from below 1.
-    let flip = if value { u32::MAX } else { 0 };
-    let up = if value { 0 } else { 0xffff };
     let mut moved = [0u32; N];
     for i in 0..N {
+        let flip = u32::from(values[i]).wrapping_neg();
         let way = (slots[i] ^ flip) >> 10;
+        let up = u64::from(!flip & 0xffff);
         let part = ((u64::from(way) * u64::from(steps[i]) + up) >> 16) as u32;
         let left = way.wrapping_sub(part) << 10;
         moved[i] = ((left ^ flip) & !1023) | (counts[i] + u32::from(counts[i] < limits[i]));
@@ -142,13 +153,20 @@ pub(super) fn points() -> [u16; POINTS] {
 
 /// Corrections of a mixer.
 const CORRECTIONS: usize = 256;
+/// Inputs that are weighed side by side: contexts of a decision, and zeros behind them.
+const LANES: usize = 8;
 
-/// Predicts one kind of decision from `N` contexts, each with `SIZE` probabilities, and `WEIGHTS` sets of weights; both are
-/// powers of two. Sizes are known when it is compiled, so that the inner loop checks no bounds.
+/// The probabilities of one context; 16 that belong together are one line of the cache.
+#[derive(Debug, Clone)]
+#[repr(align(64))]
+struct Slots<const SIZE: usize>([u32; SIZE]);
+
+/// Predicts one kind of decision from `N` contexts (at most 8), each with `SIZE` probabilities, and `WEIGHTS` sets of weights; both
+/// are powers of two. Sizes are known when it is compiled, so that the inner loop checks no bounds.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Mixer<const N: usize, const SIZE: usize, const WEIGHTS: usize> {
-    slots: Vec<[u32; SIZE]>,
-    weights: Vec<[i16; N]>,
+    slots: Vec<Slots<SIZE>>,
+    weights: Vec<[i16; LANES]>,
     corrections: Vec<[u16; POINTS]>,
 }
 
@@ -164,7 +182,7 @@ impl<const N: usize, const SIZE: usize, const WEIGHTS: usize> Mixer<N, SIZE, WEI
     const BITS: u32 = SIZE.trailing_zeros();
     /// Bytes of memory.
     pub(super) const MEMORY: u64 =
-        (N * SIZE * 4 + WEIGHTS * N * 2 + CORRECTIONS * POINTS * 2) as u64;
+        (N * SIZE * 4 + WEIGHTS * LANES * 2 + CORRECTIONS * POINTS * 2) as u64;
 
     /// A mixer without experience.
     pub(super) fn new() -> Self {
@@ -173,10 +191,10 @@ impl<const N: usize, const SIZE: usize, const WEIGHTS: usize> Mixer<N, SIZE, WEI
 
     /// Forgets what it learned.
     pub(super) fn again(self) -> Self {
-        const { assert!(SIZE.is_power_of_two() && WEIGHTS.is_power_of_two()) };
+        const { assert!(SIZE.is_power_of_two() && WEIGHTS.is_power_of_two() && N <= LANES) };
         Self {
-            slots: table(self.slots, N, [HALF; SIZE]),
-            weights: table(self.weights, WEIGHTS, [(ONE * 3 / 2 / N as i32) as i16; N]),
+            slots: table(self.slots, N, Slots([HALF; SIZE])),
+            weights: table(self.weights, WEIGHTS, [(ONE * 3 / 2 / N as i32) as i16; LANES]),
             corrections: table(self.corrections, CORRECTIONS, points()),
         }
     }
@@ -199,15 +217,15 @@ impl<const N: usize, const SIZE: usize, const WEIGHTS: usize> Mixer<N, SIZE, WEI
         };
         let weights = &mut weights[selected.weights % WEIGHTS];
         let points = &mut corrections[selected.correction % CORRECTIONS];
-        let mut old = [0u32; N];
-        let mut inputs = [0i32; N];
+        let mut old = [0u32; LANES];
+        let mut inputs = [0i16; LANES];
         for i in 0..N {
-            old[i] = slots[i][contexts[i] as usize % SIZE];
-            inputs[i] = i32::from(stretched(old[i]));
+            old[i] = slots[i].0[contexts[i] as usize % SIZE];
+            inputs[i] = stretched(old[i]);
         }
         let mut dot = 0i32;
-        for i in 0..N {
-            dot += inputs[i] * i32::from(weights[i]);
+        for i in 0..LANES {
+            dot += i32::from(inputs[i]) * i32::from(weights[i]);
         }
         // 0 to 4095: the correction lies between two points; the nearer one learns.
         let place = ((dot >> 14).clamp(-2047, 2047) + 2048) as usize % 4096;
@@ -221,13 +239,15 @@ impl<const N: usize, const SIZE: usize, const WEIGHTS: usize> Mixer<N, SIZE, WEI
         let point = &mut points[low + (part >> 6) as usize];
         let goal = if value { 65_535 } else { 0 };
         *point = (i32::from(*point) + ((goal - i32::from(*point)) >> 6)) as u16;
-        let error = ((i32::from(value) << 12) - probability) * RATE;
-        for i in 0..N {
-            let moved = i32::from(weights[i]) + ((inputs[i] * error + 0x8000) >> 16);
-            weights[i] = moved.clamp(-32_768, 32_767) as i16;
+        // Both factors have 16 bits.
+        let error = (i32::from(value) << 12) - probability;
+        for i in 0..LANES {
+            let way = i32::from(inputs[i] * RATE) * i32::from(error as i16);
+            weights[i] = weights[i].saturating_add(((way + 0x8000) >> 16) as i16);
         }
+        let new = moved_all(&old, value, &[LIMIT; LANES]);
         for i in 0..N {
-            slots[i][contexts[i] as usize % SIZE] = moved(old[i], value, LIMIT);
+            slots[i].0[contexts[i] as usize % SIZE] = new[i];
         }
         value
     }
@@ -297,6 +317,13 @@ mod tests {
                 *slot = moved(*slot, value, limit);
             }
             slots = moved_all(&slots, value, &limits);
+            assert_eq!(slots, one_by_one, "{turn}");
+            let mut values = [false; 4];
+            for (i, slot) in one_by_one.iter_mut().enumerate() {
+                values[i] = state >> i & 1 == 1;
+                *slot = moved(*slot, values[i], limits[i]);
+            }
+            slots = moved_each(&slots, &values, &limits);
             assert_eq!(slots, one_by_one, "{turn}");
             if turn % 700 == 0 {
                 slots[turn as usize % 4] = state | 1;

@@ -4,6 +4,8 @@
 //! true. Every constant here is part of the format (docs/delta-format.md, "Literals by mixing").
 
 use std::hint::black_box;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 use super::table;
 
@@ -15,6 +17,8 @@ const LENS: [usize; POINTERS] = [16, 9, 6, 4];
 const STEPS: [usize; POINTERS] = [4, 2, 1, 1];
 /// Entries of a table, as a power of two.
 const BITS: std::ops::RangeInclusive<u32> = 12..=20;
+/// Bytes of a dictionary from which on another thread helps to note its places.
+const LONG: usize = 256 << 10;
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// A place where bytes like the last ones were followed by others.
@@ -42,6 +46,17 @@ fn bits(history: u64) -> u32 {
     len.saturating_sub(2).clamp(*BITS.start(), *BITS.end())
 }
 
+/// Notes the places of a dictionary that are multiples of `step` in the table of the last `len` bytes, of 2^`bits` entries.
+fn note(table: &mut [u32], dictionary: &[u8], (len, step, bits): (usize, usize, u32)) {
+    let mut recent = 0u128;
+    for (place, byte) in (1usize..).zip(dictionary) {
+        recent = recent << 8 | u128::from(*byte);
+        if place % step == 0 && place >= len {
+            table[spread(recent, len, bits)] = place as u32;
+        }
+    }
+}
+
 /// Spreads the last `len` of 16 bytes, the latest lowest, over `bits` bits.
 #[inline]
 fn spread(recent: u128, len: usize, bits: u32) -> usize {
@@ -56,34 +71,54 @@ impl Pointers {
         (POINTERS as u64 * 4) << bits(history)
     }
 
+    /// [`Pointers::look_at`] the entries of the last bytes.
+    #[inline]
+    pub(super) fn look(&mut self, history: &[u8], recent: u128) {
+        self.look_at(self.entries(recent), history, recent);
+    }
+
     /// Forgets where they point; then pointers into a dictionary, and into what follows it up to a history of `len` bytes.
     pub(super) fn again(self, dictionary: &[u8], len: u64) -> Self {
         let bits = bits(len);
         let mut tables = self.tables.map(|given_up| table(given_up, 1 << bits, 0));
-        // One table after the other, so that it stays in the cache.
-        for ((table, len), step) in tables.iter_mut().zip(LENS).zip(STEPS) {
-            let mut recent = 0u128;
-            for (place, byte) in (1usize..).zip(dictionary) {
-                recent = recent << 8 | u128::from(*byte);
-                if place % step == 0 && place >= len {
-                    table[spread(recent, len, bits)] = place as u32;
+        // One table after the other, so that it stays in the cache; of a long dictionary two at once.
+        let mut jobs = tables.iter_mut().zip(LENS).zip(STEPS);
+        if dictionary.len() < LONG {
+            jobs.for_each(|((table, len), step)| note(table, dictionary, (len, step, bits)));
+        } else {
+            let jobs = Mutex::new(&mut jobs);
+            let next = || jobs.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let work = || {
+                while let Some(((table, len), step)) = next() {
+                    note(table, dictionary, (len, step, bits));
                 }
-            }
+            };
+            thread::scope(|scope| {
+                // Without another thread this one does all.
+                let _ = thread::Builder::new().name("tables".to_owned()).spawn_scoped(scope, work);
+                work();
+            });
         }
         Self { all: [Pointer::default(); POINTERS], tables, bits }
     }
 
-    /// Pointers that point nowhere look where the last bytes stood before; these are noted as standing at the end.
-    #[inline]
-    pub(super) fn look(&mut self, history: &[u8], recent: u128) {
+    /// The entries of the last bytes. All of them come into the cache at once.
+    #[inline(always)]
+    pub(super) fn entries(&self, recent: u128) -> [usize; POINTERS] {
         let mut slots = [0; POINTERS];
         let mut all = 0;
         for ((slot, table), len) in slots.iter_mut().zip(&self.tables).zip(LENS) {
             *slot = spread(recent, len, self.bits);
             all ^= table[*slot];
         }
-        // All of them come into the cache at once.
         black_box(all);
+        slots
+    }
+
+    /// Pointers that point nowhere look where the last bytes stood before, by their entries; these are noted as standing at
+    /// the end.
+    #[inline(always)]
+    pub(super) fn look_at(&mut self, slots: [usize; POINTERS], history: &[u8], recent: u128) {
         for (i, (pointer, table)) in self.all.iter_mut().zip(&mut self.tables).enumerate() {
             let (entry, len) = (&mut table[slots[i]], LENS[i]);
             if pointer.len == 0 {
@@ -170,6 +205,18 @@ mod tests {
         assert_eq!(pointers.expected(text), [Some(b'i'), None, None, None]);
         pointers.reset();
         assert_eq!(pointers.expected(text), [None; 4]);
+    }
+
+    #[test]
+    fn places_of_a_long_dictionary_are_noted_alike() {
+        let dictionary: Vec<u8> =
+            (0..LONG as u32 + 99).map(|i| (i.wrapping_mul(i) >> 9) as u8).collect();
+        let pointers = Pointers::default().again(&dictionary, 1 << 20);
+        for ((table, len), step) in pointers.tables.iter().zip(LENS).zip(STEPS) {
+            let mut alone = vec![0; table.len()];
+            note(&mut alone, &dictionary, (len, step, pointers.bits));
+            assert!(*table == alone && alone.iter().any(|place| *place > LONG as u32), "{len}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The decoder: a payload and base layers in, one layer out, pulled piece by piece.
 
+mod control;
 mod executable;
 mod opening;
 mod run;

@@ -7,11 +7,11 @@ use dd_inspect::failure::Failure;
 
 use super::super::coder::table;
 use super::super::columns::Columns;
-use super::super::control::{ControlReader, ControlStreams, Rest};
+use super::super::control::{ControlReader, Rest};
 use super::super::hooks::{Source, Sources};
 use super::super::ids::{Registry, stream};
 use super::super::input::out_of_range;
-use super::super::limits::{CONTROL_LEN, PARAMS_LEN, SLICE_LEN, UNIT_MODELS, UNIT_OPS};
+use super::super::limits::{PARAMS_LEN, SLICE_LEN, UNIT_MODELS, UNIT_OPS};
 use super::super::meter;
 use super::super::model::params::Params;
 use super::super::model::version::of_id;
@@ -138,45 +138,6 @@ impl<R: Read, S: Sources> Decoder<R, S> {
         for (id, _) in self.kept_generators.drain(..) {
             self.meter.release(meter::generator(id));
         }
-    }
-
-    /// The control streams and columns of a unit, and the memory that they count as.
-    fn read_control(&mut self) -> Result<(ControlStreams, Columns, u64), Failure> {
-        let records =
-            Record::parse_all(&mut self.input, stream::OPS..=stream::COLUMNS, &self.head)?;
-        let mut streams = ControlStreams::default();
-        let mut columns = Columns::default();
-        let held = records.iter().fold(0u64, |sum, record| sum.saturating_add(record.raw_len));
-        let coded = records.iter().fold(0u64, |sum, record| sum.saturating_add(record.coded_len));
-        if held > CONTROL_LEN
-            || coded > CONTROL_LEN
-            || records.iter().any(|record| record.continued || !record.dictionary.is_empty())
-        {
-            return Err(out_of_range("the length of a unit's control"));
-        }
-        self.hold(held)?;
-        self.meter.work(held)?;
-        for record in &records {
-            self.meter.work(meter::decoding(record.coder, record.raw_len))?;
-            let transient = record.memory() + record.coded_len;
-            self.spares.claim(record.coder);
-            self.hold(transient)?;
-            let mut coded = Vec::new();
-            self.input.bytes(record.coded_len, &mut coded)?;
-            let mut stream = Stream::fresh(record, Vec::new(), &mut self.spares)?;
-            let apart = stream.begin(coded, record.raw_len)?;
-            self.hold(apart)?;
-            let mut raw = vec![0; record.raw_len as usize];
-            stream.fill(&mut raw)?;
-            stream.finish()?;
-            stream.give_up(&mut self.spares);
-            self.meter.release(transient + apart);
-            match streams.raw.get_mut(record.kind as usize) {
-                Some(place) => *place = raw,
-                None => columns = Columns::parse(raw)?,
-            }
-        }
-        Ok((streams, columns, held))
     }
 
     /// One step of a unit; false when it is finished.

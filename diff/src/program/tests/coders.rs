@@ -92,6 +92,37 @@ fn this_build_writes_the_same_bytes() {
     }
 }
 
+/// A payload whose control is long enough for two threads, with memory for both; and its layer.
+fn long_control() -> (Vec<u8>, Vec<u8>) {
+    let base = base();
+    let mut writer = writer_with(std::slice::from_ref(&base), Coders::Usual);
+    let source = writer.base(0).unwrap();
+    let mut layer = vec![b'x'; 9000];
+    writer.literal(Literal::Text, &layer).unwrap();
+    let mut state = 1u32;
+    for _ in 0..12_000 {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let (offset, len) = (state as usize >> 15, 20 + (state as usize >> 4) % 90);
+        writer.copy(source, offset as u64, len as u64).unwrap();
+        layer.extend_from_slice(&base[offset..offset + len]);
+    }
+    (finish(writer).0, layer)
+}
+
+#[test]
+fn a_long_control_is_read_by_two_threads() {
+    let (payload, layer) = long_control();
+    // More than the control is.
+    assert!(payload.len() > 30_000 && Head::read(&payload[..]).unwrap().memory > 8 << 20);
+    assert_eq!(decode(&payload, &[base()]).unwrap(), layer);
+    for at in (payload.len() / 4..payload.len()).step_by(payload.len() / 9) {
+        let mut damaged = payload.clone();
+        damaged[at] ^= 0x10;
+        // Never a panic, and nothing that takes longer.
+        let _ = decode(&damaged, &[base()]);
+    }
+}
+
 #[test]
 fn streams_go_on_from_slice_to_slice() {
     let base = noise(3, 600_000);
