@@ -15,7 +15,13 @@ pub(crate) struct Interval {
 pub(crate) struct Map {
     /// Base, target and end in the base, ascending.
     parts: Vec<(u32, u32, u32)>,
+    /// For each 2^`shift` places of the base the number of its first part, and behind the last ones that of all.
+    starts: Vec<u32>,
+    shift: u32,
 }
+
+/// Parts that share an entry of the index on average.
+const SHARED: usize = 4;
 
 impl Map {
     /// Memory of a map of so many intervals while it is made: their list, their heap and their parts.
@@ -55,7 +61,33 @@ impl Map {
             open.push((next.len, std::cmp::Reverse(number)));
         }
         map.fill(&mut open, &mut at, u32::MAX, of);
+        map.index();
         map
+    }
+
+    /// Makes the index of the parts.
+    fn index(&mut self) {
+        let last = self.parts.last().map_or(0, |part| part.0);
+        let most = (self.parts.len() / SHARED) as u32;
+        self.shift = (0..31).find(|shift| last >> shift <= most).unwrap_or(31);
+        self.starts = Vec::with_capacity((last >> self.shift) as usize + 2);
+        for (number, part) in (0u32..).zip(&self.parts) {
+            self.starts.resize(self.starts.len().max((part.0 >> self.shift) as usize + 1), number);
+        }
+        self.starts.push(self.parts.len() as u32);
+    }
+
+    /// How many parts begin at or before a place.
+    #[inline]
+    fn until(&self, place: u32) -> usize {
+        let last = self.starts.len().saturating_sub(2);
+        let entry = ((place >> self.shift) as usize).min(last);
+        let (Some(&first), Some(&end)) = (self.starts.get(entry), self.starts.get(entry + 1))
+        else {
+            return 0;
+        };
+        let parts = self.parts.get(first as usize..end as usize).unwrap_or_default();
+        first as usize + parts.partition_point(|part| part.0 <= place)
     }
 
     /// Takes parts up to `until` from what is open.
@@ -98,7 +130,7 @@ impl Map {
     /// Where a place of the base's file went, and whether an interval says so; between two intervals
     /// the nearer one counts, in the middle the first.
     pub(crate) fn find(&self, place: u32) -> (u32, bool) {
-        let next = self.parts.partition_point(|part| part.0 <= place);
+        let next = self.until(place);
         let before = next.checked_sub(1).and_then(|last| self.parts.get(last));
         let moved = |part: &(u32, u32, u32)| part.1.wrapping_add(place.wrapping_sub(part.0));
         match (before, self.parts.get(next)) {
@@ -142,6 +174,22 @@ mod tests {
         assert_eq!(map.parts, [(0, 100, 30)]);
         let map = made([interval(10, 500, 50), interval(0, 100, 30)].into_iter());
         assert_eq!(map.parts, [(0, 100, 10), (10, 500, 60)]);
+    }
+
+    #[test]
+    fn the_index_has_few_parts_in_an_entry() {
+        // Near one another at first, then far apart, then at the end of all places.
+        let places = (0..500u32).map(|i| i * 3).chain((1..900).map(|i| i << 21));
+        let places: Vec<u32> = places.chain((1..99).map(|i| u32::MAX - 500 + i * 4)).collect();
+        let map = made(places.iter().map(|&base| interval(base, base ^ 0x55, 2)));
+        assert_eq!(map.parts.len(), places.len());
+        assert!((100..=places.len() / SHARED + 2).contains(&map.starts.len()));
+        for &place in places.iter().chain(&[u32::MAX]) {
+            for at in [place.saturating_sub(1), place, place.saturating_add(1)] {
+                let until = map.parts.partition_point(|part| part.0 <= at);
+                assert_eq!(map.until(at), until, "{at}");
+            }
+        }
     }
 
     #[test]
