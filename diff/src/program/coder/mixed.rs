@@ -455,7 +455,7 @@ mod tests {
         ) {
             let refs: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
             let place = place.map(|place| place.index(dictionary.len() + 10));
-        let stand = |place, end| Stand { place, len: 70, end };
+            let stand = |place, end| Stand { place, len: 70, end };
             let marks = vec![(0, stand(None, None)), (20, stand(place, Some(400))), (90, stand(Some(3), place))];
             let marks = vec![marks; pieces.len()];
             let mut reader = LiteralReader::new(10, sort, dictionary.clone());
