@@ -6,7 +6,7 @@ use dd_inspect::range::ReadAt;
 use crate::encode::executable::{self, Depth, File, Found};
 use crate::matching::{Cover, Effort};
 use crate::program::inner::{
-    CorrectionReader, CorrectionWriter, LiteralReader, encode_literals as encode_mixed,
+    CorrectionReader, CorrectionWriter, Corrections, LiteralReader, encode_literals as encode_mixed,
 };
 
 /// That of the default level.
@@ -39,7 +39,7 @@ impl Matched {
 
 /// Codes one piece of corrections by mixing. `classes` has a byte for each of `predicted`, or none.
 pub fn encode_corrections(predicted: &[u8], classes: &[u8], wanted: &[u8]) -> Vec<u8> {
-    let mut writer = CorrectionWriter::new();
+    let mut writer = CorrectionWriter::new(false);
     writer.push(predicted, classes, wanted);
     writer.finish_piece()
 }
@@ -54,7 +54,8 @@ pub fn decode_corrections(
     classes: &[u8],
     by_class: bool,
 ) -> Result<(), Failure> {
-    let mut reader = CorrectionReader::new(by_class);
+    let how = if by_class { Corrections::ByClass } else { Corrections::First };
+    let mut reader = CorrectionReader::new(how);
     reader.begin(coded);
     reader.correct(coded, bytes, classes)?;
     reader.finish_piece(coded)

@@ -25,7 +25,7 @@ const fn last_id(registry: Registry) -> u64 {
         Registry::Op => 7,
         Registry::Model => 6,
         Registry::Generator => 3,
-        Registry::Coder => 11,
+        Registry::Coder => 12,
         Registry::Stream => 10,
         Registry::Encoding => 3,
         Registry::Opening => 0,
@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn later_ids_are_features_of_their_own() {
-        let ids = vec![(0, 0), (0, 5), (1, 0), (1, 9), (2, 22), (3, 11), (4, 11), (5, 16), (9, 2)];
+        let ids = vec![(0, 0), (0, 5), (1, 0), (1, 9), (2, 22), (3, 12), (4, 11), (5, 16), (9, 2)];
         let head = Head { ids, ..Head::default() };
         assert_eq!(of_program(&head), ["program-1", "model-9", "stream-kind-11", "registry-9-2"]);
     }

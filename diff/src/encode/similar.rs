@@ -167,7 +167,7 @@ fn window_covers(base: &[u8], target: &[u8], ways: &Ways, costs: &Costs) -> Vec<
 
 /// What covers come to in bytes, about: their corrections coded, the rest as `costs` says.
 fn measured(base: &[u8], target: &[u8], covers: &[matching::Cover], costs: &Costs) -> usize {
-    let mut corrections = CorrectionWriter::new();
+    let mut corrections = CorrectionWriter::new(false);
     let mut literals = target.len();
     for cover in covers {
         literals = literals.saturating_sub(cover.len);

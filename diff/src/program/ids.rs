@@ -155,6 +155,8 @@ pub mod coder {
     pub const LAYERED: u64 = 10;
     /// The same with a dictionary as the model of the run turns it.
     pub const LAYERED_MOVED: u64 = 11;
+    /// Corrections by context mixing in two layers.
+    pub const CORRECTIONS_LAYERED: u64 = 12;
 }
 
 /// Kinds of streams (registry 4).

@@ -4,8 +4,8 @@ use dd_inspect::failure;
 use dd_inspect::failure::Failure;
 
 use super::coder::{
-    BY_CLASS_MEMORY, BYTES_MEMORY, CORRECTIONS_MEMORY, LZMA_CONTEXT, layered_memory,
-    literals_memory,
+    BY_CLASS_MEMORY, BYTES_MEMORY, CORRECTIONS_MEMORY, IN_LAYERS_MEMORY, LZMA_CONTEXT,
+    layered_memory, literals_memory,
 };
 use super::ids::{coder, generator};
 use super::model;
@@ -18,6 +18,8 @@ pub(crate) const WORK_GENERATE: u64 = 8192;
 pub(crate) const OPENING: u64 = 64 << 10;
 /// Work of a raw byte that is coded by mixing, beside what is counted for it otherwise.
 const WORK_MIXED: u64 = 7;
+/// The same of corrections in layers.
+const WORK_CORRECTED: u64 = 15;
 /// Work of a literal that is coded by mixing, beside what is counted for it otherwise, and of a byte of its dictionary.
 const WORK_LITERAL: u64 = 15;
 const WORK_LEARNED: u64 = 7;
@@ -126,6 +128,7 @@ pub(crate) fn stream(coder: u64, window_log: u8, dictionary_len: u64) -> u64 {
         coder::LZMA | coder::LZMA_MOVED => LZMA_CONTEXT + window,
         coder::CORRECTIONS => CORRECTIONS_MEMORY,
         coder::CORRECTIONS_BY_CLASS => BY_CLASS_MEMORY,
+        coder::CORRECTIONS_LAYERED => IN_LAYERS_MEMORY,
         coder::BYTES => BYTES_MEMORY,
         coder::LITERALS | coder::LITERALS_MOVED => literals_memory(window, dictionary_len),
         coder::LAYERED | coder::LAYERED_MOVED => layered_memory(window, dictionary_len),
@@ -141,8 +144,18 @@ pub(crate) fn decoding(coder: u64, raw_len: u64) -> u64 {
             raw_len.saturating_mul(WORK_MIXED)
         }
         coder::LITERALS | coder::LITERALS_MOVED => raw_len.saturating_mul(WORK_LITERAL),
+        coder::CORRECTIONS_LAYERED => raw_len.saturating_mul(WORK_CORRECTED),
         coder::LAYERED | coder::LAYERED_MOVED => raw_len.saturating_mul(WORK_LAYERED),
         _ => 0,
+    }
+}
+
+/// The memory that loading a dictionary of so many bytes takes beside the stream's: it is there twice, but where the stream keeps
+/// it as it came.
+pub(crate) fn loaded(coder: u64, dictionary_len: u64) -> u64 {
+    match coder {
+        coder::LAYERED | coder::LAYERED_MOVED => 0,
+        _ => dictionary_len,
     }
 }
 

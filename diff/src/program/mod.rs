@@ -57,7 +57,7 @@ pub use streams::Range;
 #[cfg(feature = "encode")]
 pub(crate) mod inner {
     pub(crate) use super::coder::{
-        CorrectionReader, CorrectionWriter, LiteralReader, encode_literals,
+        CorrectionReader, CorrectionWriter, Corrections, LiteralReader, encode_literals,
     };
 }
 #[cfg(feature = "encode")]

@@ -51,7 +51,7 @@ impl Spares {
     pub(crate) fn claim(&mut self, coder: u64) {
         let memory = match coder {
             of_literals!() => self.literals.as_mut().map(|(_, memory)| memory),
-            coder::CORRECTIONS | coder::CORRECTIONS_BY_CLASS => {
+            coder::CORRECTIONS | coder::CORRECTIONS_BY_CLASS | coder::CORRECTIONS_LAYERED => {
                 self.corrections.as_mut().map(|(_, memory)| memory)
             }
             coder::BYTES => self.bytes.as_mut().map(|(_, memory)| memory),
@@ -62,12 +62,17 @@ impl Spares {
         }
     }
 
-    /// Memory for the dictionary of a stream of this coder, if there is some.
-    pub(crate) fn room(&mut self, coder: u64) -> Vec<u8> {
-        match (coder, &mut self.literals) {
+    /// Memory for the history of a stream of this coder, of so many bytes; empty.
+    pub(crate) fn room(&mut self, coder: u64, len: usize) -> Vec<u8> {
+        let spare = match (coder, &mut self.literals) {
             (of_literals!(), Some((reader, _))) => reader.take_history(),
             _ => Vec::new(),
-        }
+        };
+        let mut room = if spare.capacity() < len { Vec::new() } else { spare };
+        room.clear();
+        room.shrink_to(len);
+        room.reserve_exact(len);
+        room
     }
 
     /// What is there; it counts no more.
@@ -149,8 +154,9 @@ mod tests {
         spares.claim(coder::ZSTD);
         spares.keep_within(0);
         assert_eq!(held(&spares), (true, false));
-        assert!(spares.room(coder::ZSTD).is_empty());
-        assert!(spares.room(coder::LITERALS).capacity() >= 1029);
+        assert_eq!(spares.room(coder::ZSTD, 7).capacity(), 7);
+        let room = spares.room(coder::LITERALS, 1000);
+        assert!(room.is_empty() && (1000..1029).contains(&room.capacity()));
         assert!(spares.literals().is_some() && spares.literals().is_none());
     }
 }

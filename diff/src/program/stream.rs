@@ -4,8 +4,8 @@ use dd_inspect::failure;
 use dd_inspect::failure::Failure;
 
 use super::coder::{
-    ByteReader, CorrectionReader, FrameReader, LiteralReader, LzmaReader, SparsePiece, Stand,
-    damaged,
+    ByteReader, CorrectionReader, Corrections, FrameReader, LiteralReader, LzmaReader, SparsePiece,
+    Stand, damaged,
 };
 use super::hooks::Source;
 use super::ids::coder;
@@ -51,13 +51,9 @@ impl Coding {
             coder::LZMA | coder::LZMA_MOVED => {
                 Self::Lzma(Box::new(LzmaReader::new(window_log, &dictionary)))
             }
-            coder::CORRECTIONS | coder::CORRECTIONS_BY_CLASS => {
-                let by_class = record.coder == coder::CORRECTIONS_BY_CLASS;
-                Self::Corrections(Box::new(match spares.corrections() {
-                    Some(spare) => spare.again(by_class),
-                    None => CorrectionReader::new(by_class),
-                }))
-            }
+            coder::CORRECTIONS => Self::corrections(Corrections::First, spares),
+            coder::CORRECTIONS_BY_CLASS => Self::corrections(Corrections::ByClass, spares),
+            coder::CORRECTIONS_LAYERED => Self::corrections(Corrections::InLayers, spares),
             coder::BYTES => Self::Bytes(Box::new(match spares.bytes() {
                 Some(spare) => spare.again(),
                 None => ByteReader::new(),
@@ -73,6 +69,13 @@ impl Coding {
             }
             _ => return Err(out_of_range("a coder")),
         })
+    }
+
+    fn corrections(how: Corrections, spares: &mut Spares) -> Self {
+        Self::Corrections(Box::new(match spares.corrections() {
+            Some(spare) => spare.again(how),
+            None => CorrectionReader::new(how),
+        }))
     }
 }
 

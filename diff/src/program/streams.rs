@@ -75,8 +75,10 @@ impl Record {
         }
         let of_literals = matches!(record.coder, coder::LITERALS | coder::LITERALS_MOVED)
             || is_layered(record.coder);
-        let of_corrections =
-            matches!(record.coder, coder::CORRECTIONS | coder::CORRECTIONS_BY_CLASS);
+        let of_corrections = matches!(
+            record.coder,
+            coder::CORRECTIONS | coder::CORRECTIONS_BY_CLASS | coder::CORRECTIONS_LAYERED
+        );
         if of_corrections && kind != stream::CORRECTIONS
             || of_literals && !(stream::TEXT..=stream::RAW).contains(&kind)
         {
@@ -102,6 +104,11 @@ impl Record {
     pub(crate) fn dictionary_len(&self) -> u64 {
         let len: u64 = self.dictionary.iter().map(|range| range.len).sum();
         if len == 0 { 0 } else { len + 1 }
+    }
+
+    /// Bytes that the stream appends to its dictionary.
+    pub(crate) fn room(&self) -> usize {
+        if is_layered(self.coder) { 1 << self.window_log.min(30) } else { 0 }
     }
 
     /// The memory that the stream counts as while it can be continued.

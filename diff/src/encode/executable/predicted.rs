@@ -81,7 +81,7 @@ pub(super) fn measured(
 ) -> anyhow::Result<usize> {
     let covers = pair.whole(scored);
     let mut executable = model(&pair.params, covers.iter().copied());
-    let mut corrections = CorrectionWriter::new();
+    let mut corrections = CorrectionWriter::new(false);
     let (mut work, mut literals) = (0, target.len() as usize);
     for cover in &covers {
         let (from, to) = (cover.base as u64, cover.target as u64);

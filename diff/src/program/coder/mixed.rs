@@ -4,7 +4,7 @@ use dd_inspect::failure::Failure;
 
 use super::binary::{Reader, Reading};
 use super::bytes::ByteModel;
-use super::corrections::{ByClass, CorrectionModel, First};
+use super::corrections::{ByClass, CorrectionModel, First, InLayers, Plain};
 use super::damaged;
 use super::layered::{LayeredModel, Sort, Stand};
 use super::literals::LiteralModel;
@@ -14,6 +14,8 @@ use super::pointers::Pointers;
 pub(crate) const CORRECTIONS_MEMORY: u64 = 7 << 20;
 /// Memory that one counts as whose differences are coded by their classes.
 pub(crate) const BY_CLASS_MEMORY: u64 = 8 << 20;
+/// Memory that one counts as that is coded in layers.
+pub(crate) const IN_LAYERS_MEMORY: u64 = 13 << 20;
 /// Memory that a stream of bytes by mixing counts as.
 pub(crate) const BYTES_MEMORY: u64 = 5 << 19;
 
@@ -35,8 +37,9 @@ pub(crate) fn layered_memory(window: u64, dictionary_len: u64) -> u64 {
 
 const _: () = assert!(LiteralModel::MEMORY < LITERALS_MEMORY);
 const _: () = assert!(LayeredModel::MEMORY < LAYERED_MEMORY);
-const _: () = assert!(CorrectionModel::<First>::MEMORY < CORRECTIONS_MEMORY);
-const _: () = assert!(CorrectionModel::<ByClass>::MEMORY < BY_CLASS_MEMORY);
+const _: () = assert!(CorrectionModel::<Plain<First>>::MEMORY < CORRECTIONS_MEMORY);
+const _: () = assert!(CorrectionModel::<Plain<ByClass>>::MEMORY < BY_CLASS_MEMORY);
+const _: () = assert!(CorrectionModel::<InLayers>::MEMORY < IN_LAYERS_MEMORY);
 const _: () = assert!(ByteModel::MEMORY < BYTES_MEMORY);
 
 /// Reads corrections.
@@ -46,31 +49,49 @@ pub(crate) struct CorrectionReader {
     reading: Reading,
 }
 
-/// The model of one of the two coders.
+/// The model of one of the coders.
 #[derive(Debug)]
 enum Model {
-    First(CorrectionModel<First>),
-    ByClass(CorrectionModel<ByClass>),
+    First(Box<CorrectionModel<Plain<First>>>),
+    ByClass(Box<CorrectionModel<Plain<ByClass>>>),
+    InLayers(Box<CorrectionModel<InLayers>>),
+}
+
+/// How corrections are coded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Corrections {
+    /// As they first were.
+    First,
+    /// With differences by class.
+    ByClass,
+    /// In two layers.
+    InLayers,
 }
 
 impl CorrectionReader {
-    /// A fresh stream, with differences by class or as first; [`CorrectionReader::begin`] comes next.
-    pub(crate) fn new(by_class: bool) -> Self {
-        let model = match by_class {
-            true => Model::ByClass(CorrectionModel::new()),
-            false => Model::First(CorrectionModel::new()),
+    /// A fresh stream; [`CorrectionReader::begin`] comes next.
+    pub(crate) fn new(how: Corrections) -> Self {
+        let model = match how {
+            Corrections::First => Model::First(Box::new(CorrectionModel::new())),
+            Corrections::ByClass => Model::ByClass(Box::new(CorrectionModel::new())),
+            Corrections::InLayers => Model::InLayers(Box::new(CorrectionModel::new())),
         };
         Self { model, reading: Reading::default() }
     }
 
     /// A fresh stream like [`CorrectionReader::new`], in the memory of one that was given up.
-    pub(crate) fn again(self, by_class: bool) -> Self {
-        let model = match (self.model, by_class) {
-            (Model::First(model), false) => Model::First(model.again()),
-            (Model::ByClass(model), true) => Model::ByClass(model.again()),
-            (other, _) => {
+    pub(crate) fn again(self, how: Corrections) -> Self {
+        let model = match (self.model, how) {
+            (Model::First(model), Corrections::First) => Model::First(Box::new(model.again())),
+            (Model::ByClass(model), Corrections::ByClass) => {
+                Model::ByClass(Box::new(model.again()))
+            }
+            (Model::InLayers(model), Corrections::InLayers) => {
+                Model::InLayers(Box::new(model.again()))
+            }
+            (other, how) => {
                 drop(other);
-                return Self::new(by_class);
+                return Self::new(how);
             }
         };
         Self { model, reading: Reading::default() }
@@ -92,6 +113,7 @@ impl CorrectionReader {
         match &mut self.model {
             Model::First(model) => model.code(&mut reader, bytes, classes, None),
             Model::ByClass(model) => model.code(&mut reader, bytes, classes, None),
+            Model::InLayers(model) => model.code(&mut reader, bytes, classes, None),
         }
         self.reading.check(coded)
     }
@@ -252,12 +274,22 @@ pub(crate) use encode::{CorrectionWriter, encode_bytes, encode_literals};
 mod encode {
     use super::super::super::limits::BLOCK_LEN;
     use super::super::binary::Writer;
-    use super::{ByClass, ByteModel, CorrectionModel, LayeredModel, LiteralModel, Sort, Stand};
+    use super::{
+        ByClass, ByteModel, CorrectionModel, InLayers, LayeredModel, LiteralModel, Plain, Sort,
+        Stand,
+    };
+
+    /// The models that are written.
+    #[derive(Debug)]
+    enum Model {
+        ByClass(Box<CorrectionModel<Plain<ByClass>>>),
+        InLayers(Box<CorrectionModel<InLayers>>),
+    }
 
     /// Writes corrections; the bytes of an op may come in any parts.
     #[derive(Debug)]
     pub(crate) struct CorrectionWriter {
-        model: CorrectionModel<ByClass>,
+        model: Model,
         writer: Writer,
         /// Coded bytes of the pieces that ended.
         ended: usize,
@@ -267,9 +299,13 @@ mod encode {
     }
 
     impl CorrectionWriter {
-        /// A fresh stream.
-        pub(crate) fn new() -> Self {
-            let (model, writer) = (CorrectionModel::new(), Writer::new());
+        /// A fresh stream, in layers or by class.
+        pub(crate) fn new(in_layers: bool) -> Self {
+            let model = match in_layers {
+                false => Model::ByClass(Box::new(CorrectionModel::new())),
+                true => Model::InLayers(Box::new(CorrectionModel::new())),
+            };
+            let writer = Writer::new();
             Self { model, writer, ended: 0, open: [[0; BLOCK_LEN]; 3], open_len: 0 }
         }
 
@@ -292,7 +328,11 @@ mod encode {
             let len = std::mem::take(&mut self.open_len);
             let [mut predicted, classes, wanted] = self.open;
             let (classes, wanted) = (&classes[..len], &wanted[..len]);
-            self.model.code(&mut self.writer, &mut predicted[..len], classes, Some(wanted));
+            let (writer, bytes) = (&mut self.writer, &mut predicted[..len]);
+            match &mut self.model {
+                Model::ByClass(model) => model.code(writer, bytes, classes, Some(wanted)),
+                Model::InLayers(model) => model.code(writer, bytes, classes, Some(wanted)),
+            }
         }
 
         /// The coded bytes of the piece that ends here.
@@ -392,8 +432,8 @@ mod tests {
         })
     }
 
-    fn coded(pieces: &[Vec<Edit>], part: usize) -> Vec<Vec<u8>> {
-        let mut writer = CorrectionWriter::new();
+    fn coded(pieces: &[Vec<Edit>], part: usize, in_layers: bool) -> Vec<Vec<u8>> {
+        let mut writer = CorrectionWriter::new(in_layers);
         let piece = |edits: &Vec<Edit>| {
             for (predicted, classes, wanted) in edits {
                 for at in (0..wanted.len()).step_by(part) {
@@ -414,9 +454,11 @@ mod tests {
             pieces in prop::collection::vec(prop::collection::vec(edit(), 0..4), 1..4),
             written in 1usize..90,
             read in 1usize..4,
+            in_layers: bool,
         ) {
-            let coded = coded(&pieces, written);
-            let mut reader = CorrectionReader::new(true);
+            let coded = coded(&pieces, written, in_layers);
+            let how = if in_layers { Corrections::InLayers } else { Corrections::ByClass };
+            let mut reader = CorrectionReader::new(how);
             for (coded, edits) in coded.iter().zip(&pieces) {
                 reader.begin(coded);
                 for (predicted, classes, wanted) in edits {
@@ -479,11 +521,13 @@ mod tests {
 
         #[test]
         fn any_coded_bytes_give_something_or_an_error(coded: Vec<u8>, classes: Vec<u8>) {
-            let mut reader = CorrectionReader::new(true);
-            reader.begin(&coded);
-            let mut bytes = classes.clone();
-            let corrected = reader.correct(&coded, &mut bytes, &classes);
-            prop_assert!(corrected.is_ok() || coded.len() <= classes.len() * 20);
+            for how in [Corrections::First, Corrections::ByClass, Corrections::InLayers] {
+                let mut reader = CorrectionReader::new(how);
+                reader.begin(&coded);
+                let mut bytes = classes.clone();
+                let corrected = reader.correct(&coded, &mut bytes, &classes);
+                prop_assert!(corrected.is_ok() || coded.len() <= classes.len() * 20);
+            }
             let mut reader = ByteReader::new();
             reader.begin(&coded);
             let mut out = [0; 300];
@@ -496,9 +540,11 @@ mod tests {
     fn what_is_right_costs_almost_nothing() {
         let bytes: Vec<u8> =
             (0..100_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 9) as u8).collect();
-        let mut writer = CorrectionWriter::new();
-        writer.push(&bytes, &[], &bytes);
-        assert!(writer.finish_piece().len() < 20);
+        for in_layers in [false, true] {
+            let mut writer = CorrectionWriter::new(in_layers);
+            writer.push(&bytes, &[], &bytes);
+            assert!(writer.finish_piece().len() < 20);
+        }
     }
 
     #[test]
@@ -507,10 +553,12 @@ mod tests {
             (0..64_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 9) as u8 & 3).collect();
         let wanted: Vec<u8> =
             predicted.iter().map(|&byte| if byte == 2 { 77 } else { byte }).collect();
-        let mut writer = CorrectionWriter::new();
-        writer.push(&predicted, &[], &wanted);
-        let len = writer.finish_piece().len();
-        assert!(len < 2_000, "{len}");
+        for in_layers in [false, true] {
+            let mut writer = CorrectionWriter::new(in_layers);
+            writer.push(&predicted, &[], &wanted);
+            let len = writer.finish_piece().len();
+            assert!(len < 2_000, "{len}");
+        }
     }
 
     #[test]
@@ -556,16 +604,19 @@ mod tests {
         }
         let (mut bytes, mut out) = (ByteReader::new(), vec![0; words.len()]);
         let coded = encode_bytes(&[&words]).remove(0);
-        let mut corrections = CorrectionReader::new(false);
-        let mut writer = CorrectionWriter::new();
-        writer.push(&vec![7; words.len()], &[], &words);
-        let corrected = writer.finish_piece();
         for _ in 0..2 {
             bytes = bytes.again();
             bytes.begin(&coded);
             bytes.pull(&coded, &mut out).unwrap();
             assert_eq!(out, words);
-            corrections = corrections.again(true);
+        }
+        let mut corrections = CorrectionReader::new(Corrections::First);
+        for in_layers in [false, true, true, false, false] {
+            let mut writer = CorrectionWriter::new(in_layers);
+            writer.push(&vec![7; words.len()], &[], &words);
+            let corrected = writer.finish_piece();
+            let how = if in_layers { Corrections::InLayers } else { Corrections::ByClass };
+            corrections = corrections.again(how);
             corrections.begin(&corrected);
             out.fill(7);
             corrections.correct(&corrected, &mut out, &[]).unwrap();

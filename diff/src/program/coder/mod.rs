@@ -5,12 +5,14 @@ mod bytes;
 mod corrections;
 mod frame;
 mod layered;
+mod layers;
 mod literals;
 mod lzma;
 mod mixed;
 mod mixing;
 mod pair;
 mod pointers;
+mod slots;
 mod sparse;
 
 pub(crate) use frame::FrameReader;
@@ -21,8 +23,8 @@ pub(crate) use lzma::{CONTEXT as LZMA_CONTEXT, LzmaReader};
 #[cfg(feature = "encode")]
 pub(crate) use lzma::{Effort, Shape, encode_lzma};
 pub(crate) use mixed::{
-    BY_CLASS_MEMORY, BYTES_MEMORY, ByteReader, CORRECTIONS_MEMORY, CorrectionReader, LiteralReader,
-    layered_memory, literals_memory,
+    BY_CLASS_MEMORY, BYTES_MEMORY, ByteReader, CORRECTIONS_MEMORY, CorrectionReader, Corrections,
+    IN_LAYERS_MEMORY, LiteralReader, layered_memory, literals_memory,
 };
 #[cfg(feature = "encode")]
 pub(crate) use mixed::{CorrectionWriter, encode_bytes, encode_literals};

@@ -5,7 +5,6 @@ use std::io::Read;
 use dd_inspect::failure;
 use dd_inspect::failure::Failure;
 
-use super::super::coder::table;
 use super::super::columns::Columns;
 use super::super::control::{ControlReader, Rest};
 use super::super::hooks::{Source, Sources};
@@ -224,19 +223,21 @@ impl<R: Read, S: Sources> Decoder<R, S> {
         if len == 0 {
             return Stream::fresh(record, Vec::new(), &mut self.spares);
         }
-        // While it is loaded, a dictionary is there twice.
-        self.hold(len)?;
+        let loaded = meter::loaded(record.coder, len);
+        self.hold(loaded)?;
         self.meter.work(meter::loading(record.coder, len))?;
         let dictionary = self.read_dictionary(unit, record)?;
         let stream = Stream::fresh(record, dictionary, &mut self.spares);
-        self.meter.release(len);
+        self.meter.release(loaded);
         stream
     }
 
-    /// The ranges of a dictionary after a zero byte, so that none is taken for a trained one.
+    /// The ranges of a dictionary after a zero byte, so that none is taken for a trained one; with room for the literals of a
+    /// stream that goes on behind it.
     fn read_dictionary(&mut self, unit: &mut Unit, record: &Record) -> Result<Vec<u8>, Failure> {
-        let room = self.spares.room(record.coder);
-        let mut bytes = table(room, record.dictionary_len() as usize, 0);
+        let len = record.dictionary_len() as usize;
+        let mut bytes = self.spares.room(record.coder, len + record.room());
+        bytes.resize(len, 0);
         let mut at = 1;
         for range in &record.dictionary {
             let end = at + range.len as usize;

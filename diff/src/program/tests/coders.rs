@@ -18,8 +18,12 @@ fn base() -> Vec<u8> {
 
 /// A payload that has literals with a dictionary, corrections and control by mixing; and its layer.
 fn sample() -> (Vec<u8>, Vec<u8>) {
+    sample_by(Coders::Usual)
+}
+
+fn sample_by(coders: Coders) -> (Vec<u8>, Vec<u8>) {
     let base = base();
-    let mut writer = writer_with(std::slice::from_ref(&base), Coders::Usual);
+    let mut writer = writer_with(std::slice::from_ref(&base), coders);
     let source = writer.base(0).unwrap();
     let ranges = vec![Range { source, offset: 1000, len: 120_000 }];
     writer.group(vec![(Literal::Text, ranges)]).unwrap();
@@ -59,6 +63,8 @@ fn committed(name: &str) -> Vec<u8> {
 const FORMER: &str = "coders-2.payload";
 const SECOND: &str = "literals-6.payload";
 const LATEST: &str = "corrections-7.payload";
+/// Where time does not matter.
+const IN_LAYERS: &str = "layered-13.payload";
 
 #[test]
 fn every_coder_is_decoded() {
@@ -73,7 +79,9 @@ fn the_committed_payloads_are_decoded_for_ever() {
     let former = [coder::LZMA, coder::CORRECTIONS, coder::BYTES];
     let second = [coder::CORRECTIONS, coder::BYTES, coder::LITERALS];
     let latest = [coder::BYTES, coder::LITERALS, coder::CORRECTIONS_BY_CLASS];
-    for (name, used) in [(FORMER, former), (SECOND, second), (LATEST, latest)] {
+    let in_layers = [coder::BYTES, coder::LAYERED, coder::CORRECTIONS_LAYERED];
+    let payloads = [(FORMER, former), (SECOND, second), (LATEST, latest), (IN_LAYERS, in_layers)];
+    for (name, used) in payloads {
         let payload = committed(name);
         assert_eq!(coders(&payload), used);
         assert_eq!(DiffId::of(&decode(&payload, &[base()]).unwrap()).hex(), LAYER);
@@ -83,12 +91,14 @@ fn the_committed_payloads_are_decoded_for_ever() {
 /// When an encoding becomes better, the new payload gets a name and a test of its own.
 #[test]
 fn this_build_writes_the_same_bytes() {
-    let (made, layer) = sample();
-    let place = std::env::temp_dir().join("corrections.payload");
-    if made != committed(LATEST) {
-        std::fs::write(&place, made).unwrap();
-        let layer = DiffId::of(&layer);
-        panic!("{layer}: compare {} with the committed payload", place.display());
+    for (coders, name) in [(Coders::Usual, LATEST), (Coders::Most, IN_LAYERS)] {
+        let (made, layer) = sample_by(coders);
+        let place = std::env::temp_dir().join(name);
+        if made != committed(name) {
+            std::fs::write(&place, made).unwrap();
+            let layer = DiffId::of(&layer);
+            panic!("{layer}: compare {} with the committed payload", place.display());
+        }
     }
 }
 
@@ -174,12 +184,14 @@ fn literals_are_coded_by_what_the_base_has_in_their_place() {
 
 #[test]
 fn a_mixed_stream_of_something_else_is_refused() {
-    let (payload, _) = sample();
-    let wrong = payload.windows(2).position(|pair| pair == [6, 2 * coder::LITERALS as u8]);
-    let mut broken = payload.clone();
-    // The kind that its slice has: the last one, exact, instead of the first.
-    broken[wrong.unwrap()] = 10;
-    assert!(decode(&broken, &[base()]).is_err());
+    for (coders, coder) in [(Coders::Usual, coder::LITERALS), (Coders::Most, coder::LAYERED)] {
+        let (payload, _) = sample_by(coders);
+        let wrong = payload.windows(2).position(|pair| pair == [6, 2 * coder as u8]);
+        let mut broken = payload.clone();
+        // The kind that its slice has: the last one, exact, instead of the first.
+        broken[wrong.unwrap()] = 10;
+        assert!(decode(&broken, &[base()]).is_err());
+    }
 }
 
 #[test]
@@ -192,8 +204,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(16))]
 
     #[test]
-    fn damage_is_an_error_or_other_bytes(at: prop::sample::Index, bit in 0u8..8, cut: bool, latest: bool) {
-        let mut payload = committed(if latest { LATEST } else { FORMER });
+    fn damage_is_an_error_or_other_bytes(at: prop::sample::Index, bit in 0u8..8, cut: bool, which in 0usize..3) {
+        let mut payload = committed([FORMER, LATEST, IN_LAYERS][which]);
         let layer = Head::read(&payload[..]).unwrap().output_len;
         let at = at.index(payload.len());
         if cut {

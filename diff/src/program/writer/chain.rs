@@ -384,7 +384,11 @@ fn code_corrections(
     }
     let fits = |coded: &Vec<u8>| coded.len() <= PIECE_LEN;
     let mixed = mixed.filter(|mixed| mixed.iter().all(fits));
-    let mixed = mixed.map(|mixed| Coded::new(coder::CORRECTIONS_BY_CLASS, raw_lens, mixed));
+    let of_mixed = match choice.layers_corrections() {
+        true => coder::CORRECTIONS_LAYERED,
+        false => coder::CORRECTIONS_BY_CLASS,
+    };
+    let mixed = mixed.map(|mixed| Coded::new(of_mixed, raw_lens, mixed));
     Ok(match mixed {
         Some(mixed) if mixed.len() + sparse.len() / MIXED_GAIN < sparse.len() => mixed,
         _ => sparse,

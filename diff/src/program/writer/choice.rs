@@ -94,6 +94,11 @@ impl Choice {
         }
     }
 
+    /// Whether corrections by mixing are coded in layers.
+    pub(super) fn layers_corrections(self) -> bool {
+        self.coders == Coders::Most
+    }
+
     /// Whether a dictionary for literals of code is turned by their model: zstd knows none.
     pub(super) fn turns_dictionaries(self) -> bool {
         self.coders != Coders::Quick && self.lzma

@@ -125,9 +125,10 @@ impl<S: Sources + Sync> PayloadWriter<S> {
             if !record.continued {
                 self.meter.hold(record.memory())?;
                 let loading = record.dictionary_len();
-                self.meter.hold(loading)?;
+                let loaded = meter::loaded(record.coder, loading);
+                self.meter.hold(loaded)?;
                 self.meter.work(meter::loading(record.coder, loading))?;
-                self.meter.release(loading);
+                self.meter.release(loaded);
             }
             self.meter.hold(*apart)?;
             held += apart;

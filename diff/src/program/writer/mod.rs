@@ -250,8 +250,9 @@ impl<S: Sources + Sync> PayloadWriter<S> {
             let pairs = wanted[piece.clone()].iter().zip(&predicted[piece.clone()]);
             let corrections: Vec<u8> = pairs.map(|(a, b)| a.wrapping_sub(*b)).collect();
             self.unit.corrections(&corrections);
+            let in_layers = self.options.choice.layers_corrections();
             if self.may_mix() {
-                let mixing = self.mixing.get_or_insert_with(CorrectionWriter::new);
+                let mixing = self.mixing.get_or_insert_with(|| CorrectionWriter::new(in_layers));
                 let classes = classes.get(piece.clone()).unwrap_or_default();
                 mixing.push(&predicted[piece.clone()], classes, &wanted[piece.clone()]);
             }

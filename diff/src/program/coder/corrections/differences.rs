@@ -29,7 +29,7 @@ pub(in super::super) struct Wrong {
 }
 
 /// A model of differences.
-pub(in super::super) trait Differences {
+pub(super) trait Differences {
     /// Bytes of memory.
     const MEMORY: u64;
 
@@ -113,7 +113,7 @@ impl Differences for ByClass {
 }
 
 /// The number of the weights: by the place in a field of 4 bytes, or in one of those that have 8; else by what was wrong before.
-fn weights(class: u32, near: u32) -> usize {
+pub(super) fn weights(class: u32, near: u32) -> usize {
     let number = match class {
         0 => near & 3,
         1..=120 => 4 + ((class - 1) & 3),

@@ -5,31 +5,90 @@
 //! that is not its difference is coded. Each of these has contexts of its own (docs/delta-format.md, "Corrections by mixing").
 
 mod differences;
+mod layered;
+mod plain;
 
 use super::super::limits::BLOCK_LEN;
 use super::binary::Binary;
-use super::mixing::{Mixer, Selected, hash};
 use differences::Wrong;
-pub(super) use differences::{ByClass, Differences, First};
+pub(super) use differences::{ByClass, First};
+pub(super) use layered::InLayers;
+pub(super) use plain::Plain;
 
 /// Bytes of a group.
 const GROUP: usize = 8;
-/// Probabilities of one context, as powers of two.
-const BLOCK_BITS: u32 = 14;
-const GROUP_BITS: u32 = 16;
-const BYTE_BITS: u32 = 16;
+/// Is a block right? Which blocks were wrong, the last one lowest; a hash of its classes; right blocks since the last wrong
+/// one, by steps; bytes with a class, zeros, letters and other printable characters; its length; its first four bytes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OfBlock {
+    past: u32,
+    fold: u32,
+    since: u32,
+    marked: u32,
+    zeros: u32,
+    text: u32,
+    len: u32,
+    first: u32,
+}
 
-type Blocks = Mixer<4, { 1 << BLOCK_BITS }, 64>;
-type Groups = Mixer<5, { 1 << GROUP_BITS }, 128>;
-type Bytes = Mixer<6, { 1 << BYTE_BITS }, 256>;
+/// Is a group right? Which groups were wrong; its place in the block; whether one of the block was wrong; a hash of its
+/// classes; its first and second four bytes; bytes that are 0 or 255; right bytes since the last wrong one.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OfGroup {
+    past: u32,
+    place: u32,
+    any: u32,
+    fold: u32,
+    first: u32,
+    second: u32,
+    plain: u32,
+    right_bytes: u32,
+}
 
-/// The model, with one of differences; it lives on from block to block and from slice to slice.
+/// Is a byte right? Which bytes were wrong; its class and place in the group; the predicted byte, those before and behind it;
+/// the byte given before; whether one of the group was wrong; right bytes since the last wrong one; the last difference.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OfByte {
+    past: u32,
+    class: u32,
+    position: u32,
+    byte: u32,
+    before: [u32; 2],
+    behind: [u32; 2],
+    given: u32,
+    any: u32,
+    right_bytes: u32,
+    last: u32,
+}
+
+/// Codes each decision under what is known; a writer gives its value, a reader gets it.
+pub(super) trait Decisions {
+    /// Bytes of memory.
+    const MEMORY: u64;
+
+    fn new() -> Self;
+
+    /// Forgets everything.
+    fn again(self) -> Self;
+
+    fn block<B: Binary>(&mut self, binary: &mut B, value: bool, of: &OfBlock) -> bool;
+    fn group<B: Binary>(&mut self, binary: &mut B, value: bool, of: &OfGroup) -> bool;
+    fn byte<B: Binary>(&mut self, binary: &mut B, value: bool, of: &OfByte) -> bool;
+
+    /// The difference of a wrong byte.
+    fn difference<B: Binary>(&mut self, binary: &mut B, wrong: &Wrong, value: u8) -> u8;
+
+    /// These bytes are settled, all of them right.
+    fn pass(&mut self, _: &[u8]) {}
+
+    /// This byte of a wrong group is settled.
+    fn pass_one(&mut self, _byte: u8, _class: u32, _difference: u8) {}
+}
+
+/// The model; it lives on from block to block and from slice to slice.
 #[derive(Debug, Clone)]
 pub(super) struct CorrectionModel<D> {
-    blocks: Blocks,
-    groups: Groups,
-    bytes: Bytes,
-    differences: D,
+    decisions: D,
     /// Which blocks, groups and bytes were wrong, the last one lowest.
     wrong_blocks: u32,
     wrong_groups: u32,
@@ -82,26 +141,22 @@ fn fold(classes: &[u8]) -> u32 {
     classes.iter().fold(0, |sum, &class| sum.wrapping_mul(31).wrapping_add(u32::from(class)))
 }
 
-impl<D: Differences> CorrectionModel<D> {
+impl<D: Decisions> CorrectionModel<D> {
     /// Bytes of memory.
-    pub(super) const MEMORY: u64 = Blocks::MEMORY + Groups::MEMORY + Bytes::MEMORY + D::MEMORY;
+    pub(super) const MEMORY: u64 = D::MEMORY;
 
     pub(super) fn new() -> Self {
-        Self::with(Mixer::new(), Mixer::new(), Mixer::new(), D::new())
+        Self::with(D::new())
     }
 
     /// Forgets everything.
     pub(super) fn again(self) -> Self {
-        let Self { blocks, groups, bytes, differences, .. } = self;
-        Self::with(blocks.again(), groups.again(), bytes.again(), differences.again())
+        Self::with(self.decisions.again())
     }
 
-    fn with(blocks: Blocks, groups: Groups, bytes: Bytes, differences: D) -> Self {
+    fn with(decisions: D) -> Self {
         Self {
-            blocks,
-            groups,
-            bytes,
-            differences,
+            decisions,
             wrong_blocks: 0,
             wrong_groups: 0,
             wrong_bytes: 0,
@@ -142,7 +197,6 @@ impl<D: Differences> CorrectionModel<D> {
     }
 
     fn code_block<B: Binary>(&mut self, binary: &mut B, block: &Block<'_>, wanted: &mut [u8]) {
-        let len = block.predicted.len();
         let marked = block.classes.iter().filter(|&&class| class != 0).count() as u32;
         let count =
             |is: fn(u8) -> bool| block.predicted.iter().filter(|&&byte| is(byte)).count() as u32;
@@ -152,18 +206,11 @@ impl<D: Differences> CorrectionModel<D> {
             few @ 0..12 => few,
             many => 39 - many.min(1 << 20).leading_zeros(),
         };
-        let past = self.wrong_blocks;
-        let contexts = [
-            hash(past & 0xffff, 0, BLOCK_BITS),
-            hash(fold(block.classes), 1 | (past & 3) << 8, BLOCK_BITS),
-            hash(since | marked << 8 | (past & 3) << 16, 2, BLOCK_BITS),
-            hash(zeros >> 2 | text >> 2 << 4 | (past & 7) << 8 | (len as u32) << 16, 3, BLOCK_BITS),
-        ];
-        let selected = Selected {
-            weights: (past & 7 | marked.min(7) << 3) as usize,
-            correction: (past & 255) as usize,
-        };
-        let is_right = self.blocks.code(binary, block.predicted == wanted, &contexts, selected);
+        let (past, len) = (self.wrong_blocks, block.predicted.len());
+        let fold = fold(block.classes);
+        let (first, len_of) = (block.four(0, len), len as u32);
+        let of = OfBlock { past, fold, since, marked, zeros, text, len: len_of, first };
+        let is_right = self.decisions.block(binary, block.predicted == wanted, &of);
         self.wrong_blocks = past << 1 | u32::from(!is_right);
         if is_right {
             wanted.copy_from_slice(block.predicted);
@@ -171,6 +218,7 @@ impl<D: Differences> CorrectionModel<D> {
             self.right_bytes = self.right_bytes.saturating_add(len as u32);
             self.wrong_groups <<= 4;
             self.wrong_bytes <<= 8;
+            self.decisions.pass(block.predicted);
             return;
         }
         self.right_blocks = 0;
@@ -186,6 +234,7 @@ impl<D: Differences> CorrectionModel<D> {
                     (wanted.get_mut(start..end), block.predicted.get(start..end))
                 {
                     to.copy_from_slice(from);
+                    self.decisions.pass(from);
                 }
                 self.wrong_bytes <<= 4;
                 self.right_bytes = self.right_bytes.saturating_add((end - start) as u32);
@@ -208,23 +257,17 @@ impl<D: Differences> CorrectionModel<D> {
         let (first, second) = (block.four(start, end), block.four(start + 4, end));
         let predicted = block.predicted.get(start..end).unwrap_or_default();
         let plain = predicted.iter().filter(|&&byte| byte == 0 || byte == 255).count() as u32;
-        let past = self.wrong_groups;
-        let contexts = [
-            hash(past & 0xffff, 0, GROUP_BITS),
-            hash(
-                fold(block.classes.get(start..end).unwrap_or_default()),
-                1 | (past & 3) << 8 | place << 16,
-                GROUP_BITS,
-            ),
-            hash(first, second, GROUP_BITS),
-            hash(first & 0xff_ffff, 3 | (past & 1) << 8, GROUP_BITS),
-            hash(past & 15 | plain << 8 | self.right_bytes.min(63) << 12, 4, GROUP_BITS),
-        ];
-        let selected = Selected {
-            weights: (past & 15 | place << 4 | u32::from(any) << 6) as usize,
-            correction: (past & 255) as usize,
+        let of = OfGroup {
+            past: self.wrong_groups,
+            place,
+            any: any.into(),
+            fold: fold(block.classes.get(start..end).unwrap_or_default()),
+            first,
+            second,
+            plain,
+            right_bytes: self.right_bytes,
         };
-        self.groups.code(binary, wanted.get(start..end) == Some(predicted), &contexts, selected)
+        self.decisions.group(binary, wanted.get(start..end) == Some(predicted), &of)
     }
 
     fn code_bytes<B: Binary>(
@@ -244,13 +287,14 @@ impl<D: Differences> CorrectionModel<D> {
             let predicted = block.after(at, 0) as u8;
             let is_right = (any || at + 1 < end)
                 && self.code_is_right(binary, block, *place == predicted, (at, any, given));
+            let mut difference = 0;
             if is_right {
                 *place = predicted;
                 self.wrong_bytes <<= 1;
                 self.right_bytes = self.right_bytes.saturating_add(1);
             } else {
-                let difference = place.wrapping_sub(predicted);
-                let difference = self.code_difference(binary, block, difference, at, given);
+                difference = place.wrapping_sub(predicted);
+                difference = self.code_difference(binary, block, difference, at, given);
                 *place = predicted.wrapping_add(difference);
                 any = true;
                 self.last = [difference, self.last[0], self.last[1], self.last[2]];
@@ -258,6 +302,7 @@ impl<D: Differences> CorrectionModel<D> {
                 self.right_bytes = 0;
             }
             given = *place;
+            self.decisions.pass_one(given, block.class(at), difference);
         }
     }
 
@@ -268,32 +313,19 @@ impl<D: Differences> CorrectionModel<D> {
         value: bool,
         (at, any, given): (usize, bool, u8),
     ) -> bool {
-        let (past, class) = (self.wrong_bytes, block.class(at));
-        let position = (at % GROUP) as u32;
-        let byte = block.after(at, 0);
-        let (next, second) = (block.after(at, 1), block.after(at, 2));
-        let last = u32::from(self.last[0]);
-        let contexts = [
-            hash(byte | block.ahead(at, 1) << 8, past & 1 | class << 8, BYTE_BITS),
-            hash(past & 0xffff, 1, BYTE_BITS),
-            hash(past & 15 | last << 4 | (position & 3) << 12 | class << 16, 2, BYTE_BITS),
-            hash(
-                self.right_bytes.min(15) | u32::from(any) << 4 | byte >> 4 << 8 | next << 16,
-                3,
-                BYTE_BITS,
-            ),
-            hash(
-                block.ahead(at, 1) | byte << 8 | next << 16 | u32::from(given) << 24,
-                second << 2 | past & 3,
-                BYTE_BITS,
-            ),
-            hash(past & 0xff | position << 8 | class << 16, 5, BYTE_BITS),
-        ];
-        let selected = Selected {
-            weights: (past & 15 | position << 4 | u32::from(any) << 7) as usize,
-            correction: (past & 255) as usize,
+        let of = OfByte {
+            past: self.wrong_bytes,
+            class: block.class(at),
+            position: (at % GROUP) as u32,
+            byte: block.after(at, 0),
+            before: [block.ahead(at, 1), block.ahead(at, 2)],
+            behind: [block.after(at, 1), block.after(at, 2)],
+            given: given.into(),
+            any: any.into(),
+            right_bytes: self.right_bytes,
+            last: self.last[0].into(),
         };
-        self.bytes.code(binary, value, &contexts, selected)
+        self.decisions.byte(binary, value, &of)
     }
 
     fn code_difference<B: Binary>(
@@ -315,6 +347,6 @@ impl<D: Differences> CorrectionModel<D> {
             right_bytes: self.right_bytes.min(15),
             last: self.last.map(u32::from),
         };
-        self.differences.code(binary, &wrong, value)
+        self.decisions.difference(binary, &wrong, value)
     }
 }

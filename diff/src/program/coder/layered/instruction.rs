@@ -8,7 +8,7 @@ use super::spread;
 
 /// What the next byte is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Phase {
+pub(in super::super) enum Phase {
     /// A prefix or an opcode.
     #[default]
     Start = 0,
@@ -55,7 +55,7 @@ struct Present {
 
 /// Follows instructions.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Following {
+pub(in super::super) struct Following {
     now: Present,
     /// What the last four instructions were, 16 bits each, and their operands; the latest lowest.
     ended: u64,
@@ -63,32 +63,46 @@ pub(super) struct Following {
 }
 
 impl Following {
-    pub(super) fn phase(&self) -> usize {
+    pub(in super::super) fn phase(&self) -> usize {
         self.now.phase as usize
     }
 
     /// The phase, the bytes left of a field, and whether that is the distance of an address; 9 bits.
-    pub(super) fn state(&self) -> u32 {
+    pub(in super::super) fn state(&self) -> u32 {
         let Present { phase, left, is_address, .. } = self.now;
         phase as u32 | u32::from(left) << 4 | u32::from(is_address) << 8
     }
 
-    pub(super) fn opcode(&self) -> usize {
+    pub(in super::super) fn opcode(&self) -> usize {
         self.now.opcode.into()
     }
 
+    /// The ModRM byte, 0 without one.
+    pub(in super::super) fn operands(&self) -> u32 {
+        self.now.operands.into()
+    }
+
+    /// A hash of the instruction so far and the one before.
+    pub(in super::super) fn with_last(&self) -> u32 {
+        spread(self.so_far(), self.ended as u32 & 0xffff)
+    }
+
+    fn so_far(&self) -> u32 {
+        spread(self.now.bytes, self.state() ^ self.now.field)
+    }
+
     /// A hash of the instruction so far, without bytes of fields.
-    pub(super) fn begun(&self) -> u32 {
+    pub(in super::super) fn begun(&self) -> u32 {
         self.now.bytes ^ self.state()
     }
 
     /// Contexts of the next byte; `recent` are the last four bytes, the latest lowest.
     #[inline]
-    pub(super) fn contexts(&self, recent: u32) -> [u32; 8] {
-        let Present { rex, map, opcode, operands, scaled, bytes, field, .. } = self.now;
+    pub(in super::super) fn contexts(&self, recent: u32) -> [u32; 8] {
+        let Present { rex, map, opcode, operands, scaled, field, .. } = self.now;
         let (state, opcode) = (self.state(), u32::from(opcode));
         let (first, second) = (self.ended as u32, (self.ended >> 32) as u32);
-        let so_far = spread(bytes, state ^ field);
+        let so_far = self.so_far();
         let coarse = |keys: u32| keys & 0xf7f8_f7f8;
         [
             so_far,
@@ -107,7 +121,7 @@ impl Following {
 
     /// Takes a byte.
     #[inline]
-    pub(super) fn push(&mut self, byte: u8) {
+    pub(in super::super) fn push(&mut self, byte: u8) {
         let now = &mut self.now;
         now.len += 1;
         if now.len > LONGEST {

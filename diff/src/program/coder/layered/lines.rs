@@ -2,25 +2,9 @@
 
 use std::hint::black_box;
 
-use super::super::mixing::{HALF, moved, stretched};
+use super::super::slots::{Histories, NEW, count};
 use super::super::table;
 use super::{CONTEXTS, spread};
-
-/// A slot without experience: a probability of a half (18 bits), no history (a 1 alone, of 8 bits), no count (6 bits).
-const NEW: u32 = 1 << 31 | 1 << 6;
-/// Decisions after which a slot learns no more slowly, and one of a history.
-const LIMIT: u32 = 30;
-const HISTORY_LIMIT: u32 = 255;
-/// By how much of 65536 a slot moves after so many decisions.
-static STEPS: [i32; 32] = {
-    let mut steps = [0; 32];
-    let mut count = 0;
-    while count < steps.len() {
-        steps[count] = 131_072 / (2 * count as i32 + 3);
-        count += 1;
-    }
-    steps
-};
 
 /// 15 slots, and before these what tells whose line it is; one line of the cache.
 #[derive(Debug, Clone, Copy)]
@@ -47,36 +31,16 @@ const BITS: u32 = 14;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Lines {
     lines: Vec<Line>,
-    by_history: Vec<[u32; 256]>,
-}
-
-/// What a slot remembers of its last decisions: up to seven behind a 1.
-#[inline(always)]
-fn history(slot: u32) -> usize {
-    (slot >> 6 & 255) as usize
-}
-
-/// A slot after a decision.
-#[inline(always)]
-fn after(slot: u32, value: bool) -> u32 {
-    let (probability, count) = ((slot >> 14) as i32, (slot & 63).min(LIMIT));
-    let goal = if value { (1 << 18) - 1 } else { 0 };
-    // A probability moves by less than 2^18 × 2^16 / 1.5.
-    let step = i64::from(goal - probability) * i64::from(STEPS[count as usize % 32]);
-    let probability = (probability + (step >> 16) as i32) as u32;
-    let longer = (slot >> 6 & 255) << 1 | u32::from(value);
-    let history = if longer > 255 { longer & 127 | 128 } else { longer };
-    probability << 14 | history << 6 | (count + u32::from(count < LIMIT))
+    histories: Histories<CONTEXTS>,
 }
 
 impl Lines {
     /// Bytes of memory.
-    pub(super) const MEMORY: u64 = ((CONTEXTS as u64) << BITS) * 64 + CONTEXTS as u64 * 1024;
+    pub(super) const MEMORY: u64 = ((CONTEXTS as u64) << BITS) * 64 + Histories::<CONTEXTS>::MEMORY;
 
     /// Lines without experience, in the memory of others.
     pub(super) fn again(self) -> Self {
-        let by_history = vec![[HALF; 256]; CONTEXTS];
-        Self { lines: table(self.lines, CONTEXTS << BITS, EMPTY), by_history }
+        Self { lines: table(self.lines, CONTEXTS << BITS, EMPTY), histories: Histories::new() }
     }
 
     /// `before` are the bits of the byte so far behind a 1, 0 at its start.
@@ -111,8 +75,8 @@ impl Lines {
         if is_its(other) {
             return other;
         }
-        let count = |place: usize| self.lines.get(place).map_or(0, |line| line.0[1] & 63);
-        let place = if count(other) < count(place) { other } else { place };
+        let known = |place: usize| self.lines.get(place).map_or(0, |line| count(line.0[1]));
+        let place = if known(other) < known(place) { other } else { place };
         if let Some(line) = self.lines.get_mut(place) {
             *line = EMPTY;
             line.0[0] = check;
@@ -126,8 +90,7 @@ impl Lines {
         let (direct, by_history) = inputs.split_at_mut(CONTEXTS);
         for number in 0..CONTEXTS {
             let slot = self.lines[places[number]].0[node];
-            direct[number] = stretched(slot);
-            by_history[number] = stretched(self.by_history[number][history(slot)]);
+            [direct[number], by_history[number]] = self.histories.said(number, slot);
         }
     }
 
@@ -141,10 +104,7 @@ impl Lines {
 
     #[inline(always)]
     fn learn_one(&mut self, number: usize, place: usize, node: usize, value: bool) {
-        let slot = &mut self.lines[place].0[node];
-        let by_history = &mut self.by_history[number][history(*slot)];
-        *by_history = moved(*by_history, value, HISTORY_LIMIT);
-        *slot = after(*slot, value);
+        self.histories.learn(number, &mut self.lines[place].0[node], value);
     }
 
     /// One context learns bytes that are not coded.
@@ -182,18 +142,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slots_remember_what_came_last() {
-        let slot = [true, false, true].into_iter().fold(NEW, after);
-        assert_eq!((history(slot), slot & 63), (0b1101, 3));
-        let slot = (0..40).fold(slot, |slot, _| after(slot, true));
-        assert_eq!((history(slot), slot & 63), (255, LIMIT));
-        assert!(slot >> 14 > 250_000);
-        let slot = (0..1000).fold(slot, |slot, _| after(slot, false));
-        assert_eq!(history(slot), 128);
-        assert!(slot >> 14 < 100);
-    }
-
-    #[test]
     fn of_two_lines_the_one_with_less_experience_is_replaced() {
         let mut lines = Lines::default().again();
         let half = |check| Half { place: 6, check };
@@ -221,7 +169,7 @@ mod tests {
         let mut inputs = [0; 2 * CONTEXTS];
         lines.inputs(&places, 1, &mut inputs);
         assert!(inputs[3] > 1000 && inputs[CONTEXTS + 3] > 1000, "{inputs:?}");
-        assert_eq!((inputs[2], inputs[CONTEXTS + 2]), (stretched(NEW), stretched(HALF)));
+        assert_eq!((inputs[2], inputs[CONTEXTS + 2]), (1, 1));
         lines.inputs(&places, 3, &mut inputs);
         assert!(inputs[3] < -1000, "{inputs:?}");
     }

@@ -5,46 +5,44 @@
 //! weighs; and what follows the literals in the base is expected at their end (docs/delta-format.md, "Literals in layers").
 
 mod contexts;
-mod instruction;
-mod layers;
+mod expected;
+pub(super) mod instruction;
 mod lines;
 
 use super::binary::Binary;
-use super::mixing::{HALF, hash, moved, squashed, stretched};
+use super::layers::{Layers, Selected, Shape};
+use super::mixing::{hash, squashed};
 use super::pair::Refinement;
 use super::pointers::{POINTERS, Pointers};
 use contexts::Recent;
 pub(crate) use contexts::Sort;
-use layers::{INPUTS, Layers, SETS, Selected};
+use expected::{Expected, NONE, PLACES, Place, Slots};
 use lines::{Half, Lines};
 
 /// Contexts of bytes.
 const CONTEXTS: usize = 12;
+/// Inputs of a decision, and sets of weights.
+const INPUTS: usize = 40;
+const SETS: usize = 4;
+const SHAPE: Shape<SETS> = Shape {
+    sizes: [1024, 256, 4096, 2048],
+    first: 1 << 11,
+    second: 65_536 / 3,
+    first_rate: 6,
+    second_rate: 3,
+};
 /// Inputs of these, from their slots and from histories; then those of what is expected, and one that is always the same.
 const OF_CONTEXTS: usize = 2 * CONTEXTS;
-const OF_PLACES: usize = OF_CONTEXTS + 2 * POINTERS;
-const ALWAYS: usize = OF_PLACES + 4;
+const ALWAYS: usize = OF_CONTEXTS + 2 * POINTERS + 2 * PLACES;
 const SAME: i16 = 256;
-/// Decisions after which slots of what is expected learn no more slowly.
-const SLOW: u32 = 255;
-const FAST: u32 = 127;
 /// Bytes of a dictionary that are learned at once, and what is learned about a place: so many bytes before and behind it.
 const BLOCK: usize = 64;
 const BEFORE: usize = 256;
 const BEHIND: usize = 512;
-/// Slots of pointers by their lengths and by what they expect; those of the two places in the base likewise.
-const BY_LEN: usize = POINTERS << 9;
-const BY_EXPECTED: usize = POINTERS << 16;
-const BY_PLACE: usize = 1 << 16;
-/// Places in the base: the standing place, and the one that what follows is counted back from.
-const PLACES: usize = 2;
 const REFINED: usize = 1 << 10;
-/// What no byte is.
-const NONE: u32 = 256;
-
 /// Spreads two numbers over 32 bits, the low ones too.
 #[inline(always)]
-fn spread(a: u32, b: u32) -> u32 {
+pub(super) fn spread(a: u32, b: u32) -> u32 {
     let hash = hash(a, b, 32);
     hash ^ hash >> 16
 }
@@ -60,38 +58,15 @@ pub(crate) struct Stand {
     pub(crate) end: Option<usize>,
 }
 
-/// A place of the dictionary whose bytes are expected.
-#[derive(Debug, Clone, Copy, Default)]
-struct Place {
-    /// Of the expected byte; 0 is none.
-    at: usize,
-    /// Whether the bytes before were other ones, the last one lowest.
-    wrong: u32,
-}
-
-impl Place {
-    fn byte(&self, history: &[u8]) -> Option<u8> {
-        if self.at > 0 { history.get(self.at).copied() } else { None }
-    }
-
-    /// Moves on behind a byte.
-    fn pass(&mut self, expected: Option<u8>, byte: u8, end: usize) {
-        if self.at > 0 {
-            self.wrong = self.wrong << 1 | u32::from(expected != Some(byte));
-            self.at = if self.at + 1 < end { self.at + 1 } else { 0 };
-        }
-    }
-}
-
 /// The model; it lives on from piece to piece.
 #[derive(Debug, Clone)]
 pub(super) struct LayeredModel {
     sort: Sort,
     /// The dictionary and the literals so far.
     history: Vec<u8>,
-    /// Bytes that it may have.
-    most: usize,
     dictionary_len: usize,
+    /// Bytes that the history may have.
+    most: usize,
     recent: Recent,
     pointers: Pointers,
     /// Where the literals stand, and where they come to.
@@ -102,56 +77,16 @@ pub(super) struct LayeredModel {
     /// The blocks of the dictionary that were learned.
     learned: Vec<bool>,
     lines: Lines,
-    by_len: Vec<u32>,
-    by_expected: Vec<u32>,
-    by_place: [Vec<u32>; 2 * PLACES],
-    layers: Layers,
+    slots: Slots,
+    layers: Layers<INPUTS, SETS>,
     refinements: [Refinement<REFINED>; 3],
-}
-
-/// What a byte is coded under.
-struct Expected {
-    /// What each pointer expects, then each place, as long as the bits so far are like it.
-    bytes: [Option<u8>; POINTERS + PLACES],
-    /// Slots of the pointers and places, without the bit.
-    by_len: [usize; POINTERS],
-    by_expected: [usize; POINTERS],
-    by_place: [usize; 2 * PLACES],
-    /// By the length of each pointer, from 1.
-    classes: [usize; POINTERS],
-    /// Lines of the contexts.
-    lines: [usize; CONTEXTS],
-    last: usize,
-    /// What instruction there is so far.
-    begun: u32,
-}
-
-impl Expected {
-    /// The first byte that a pointer expects, and that of the standing place.
-    #[inline(always)]
-    fn first_and_here(&self) -> [u32; 2] {
-        let first = self.bytes[..POINTERS].iter().find_map(|byte| *byte);
-        [first, self.bytes[POINTERS]].map(|byte| byte.map_or(NONE, u32::from))
-    }
-
-    fn is_right(&self, i: usize) -> bool {
-        self.bytes[i].is_some()
-    }
-
-    /// The class of the first pointer that is right so far, 0 without one, and how many others are.
-    #[inline(always)]
-    fn class(&self) -> (usize, usize) {
-        let Some(first) = (0..POINTERS).find(|i| self.is_right(*i)) else { return (0, 0) };
-        let others = (first + 1..POINTERS).filter(|i| self.is_right(*i)).count();
-        (self.classes[first], others)
-    }
 }
 
 impl LayeredModel {
     /// Bytes of memory beside history and pointers, the blocks of the largest dictionary among them.
-    pub(super) const MEMORY: u64 = (BY_LEN + BY_EXPECTED + 2 * PLACES * BY_PLACE) as u64 * 4
+    pub(super) const MEMORY: u64 = Slots::MEMORY
         + super::super::limits::DICTIONARY_LEN / BLOCK as u64
-        + Layers::MEMORY
+        + SHAPE.memory(INPUTS)
         + Lines::MEMORY
         + 3 * Refinement::<REFINED>::MEMORY;
 
@@ -181,18 +116,16 @@ impl LayeredModel {
             sort,
             pointers: pointers.again(&history, most as u64),
             history,
-            most,
             dictionary_len,
+            most,
             recent: Recent::new(sort),
             places: [Place::default(); PLACES],
             since: 0,
             left: 0,
             learned: vec![false; dictionary_len / BLOCK],
             lines: lines.again(),
-            by_len: vec![HALF; BY_LEN],
-            by_expected: vec![HALF; BY_EXPECTED],
-            by_place: std::array::from_fn(|_| vec![HALF; BY_PLACE]),
-            layers: Layers::new(),
+            slots: Slots::new(),
+            layers: Layers::new(SHAPE),
             refinements: [refinement.clone(), refinement.clone(), refinement],
         }
     }
@@ -249,7 +182,9 @@ impl LayeredModel {
     /// Codes one byte; there must be room for it.
     pub(super) fn code<B: Binary>(&mut self, binary: &mut B, value: u8) -> u8 {
         self.pointers.look(&self.history, self.recent.bytes);
-        let mut expected = self.expected();
+        let told = (self.since, self.left);
+        let mut expected =
+            Expected::new(&self.pointers, &self.history, &self.places, told, &self.recent);
         let [first, here] = expected.first_and_here();
         let contexts = self.recent.contexts(first, here);
         let places = [0, 1].map(|i| expected.bytes[POINTERS + i]);
@@ -283,48 +218,9 @@ impl LayeredModel {
         byte
     }
 
-    /// What is expected of the next byte.
-    fn expected(&self) -> Expected {
-        let pointed = self.pointers.expected(&self.history);
-        let [here, there] = self.places.map(|place| place.byte(&self.history));
-        let mut bytes = [here; POINTERS + PLACES];
-        bytes[..POINTERS].copy_from_slice(&pointed);
-        bytes[POINTERS + 1] = there;
-        let (mut by_len, mut by_expected) = ([0; POINTERS], [0; POINTERS]);
-        let mut classes = [0; POINTERS];
-        for (i, pointer) in self.pointers.all.iter().enumerate() {
-            let byte = pointed[i].map_or(0, u32::from);
-            by_len[i] = i << 9 | pointer.len.min(63) << 3 | ((pointer.wrong & 3) as usize) << 1;
-            by_expected[i] = i << 16 | (hash(byte | self.recent.last() << 8, 0, 15) << 1) as usize;
-            classes[i] = match pointer.len {
-                0 => 1,
-                few @ 1..=15 => 2 + few / 4,
-                16..=31 => 6,
-                32..=63 => 7,
-                _ => 8,
-            };
-        }
-        let [standing, coming] = self.places.map(|place| place.wrong);
-        let [here, there] = [here, there].map(|byte| byte.map_or(0, u32::from));
-        let phase = self.recent.following.phase() as u32;
-        let (since, left) = (self.since.min(15), self.left.min(127));
-        let of_here = here | (standing & 3) << 8 | (since.min(3) as u32) << 10 | phase << 12;
-        let of_there = there | (coming & 3) << 8 | (left.min(31) as u32) << 10;
-        let by_place = [
-            since << 9 | ((standing & 255) as usize) << 1,
-            (hash(of_here, 5, 15) << 1) as usize,
-            left << 9 | ((coming & 255) as usize) << 1,
-            (hash(of_there, 5, 15) << 1) as usize,
-        ];
-        let last = self.recent.last() as usize;
-        let begun = self.recent.following.begun();
-        let lines = [0; CONTEXTS];
-        Expected { bytes, by_len, by_expected, by_place, classes, lines, last, begun }
-    }
-
     /// Which weights: `tree` are the bits so far behind a 1, `bit` is the number of the next one from below.
     #[inline(always)]
-    fn selected(&self, expected: &Expected, tree: u32, bit: u32) -> Selected {
+    fn selected(&self, expected: &Expected, tree: u32, bit: u32) -> Selected<SETS> {
         let (class, others) = expected.class();
         let standing = match expected.is_right(POINTERS) {
             true => 1 + (self.places[0].wrong & 7) as usize,
@@ -388,7 +284,7 @@ impl LayeredModel {
         }
         self.layers.learn(&inputs, &weighed, value);
         self.lines.learn(&expected.lines, node, value);
-        self.learn_expected(expected, bit, value);
+        self.slots.learn(expected, bit, value);
         for byte in &mut expected.bytes {
             *byte = byte.filter(|byte| byte >> bit & 1 == u8::from(value));
         }
@@ -400,43 +296,9 @@ impl LayeredModel {
     fn inputs(&self, expected: &Expected, node: usize, bit: u32) -> [i16; INPUTS] {
         let mut inputs = [0; INPUTS];
         self.lines.inputs(&expected.lines, node, &mut inputs[..OF_CONTEXTS]);
-        for i in 0..POINTERS {
-            let Some(byte) = expected.bytes[i] else { continue };
-            let is_set = usize::from(byte >> bit & 1);
-            inputs[OF_CONTEXTS + i] = stretched(self.by_len[expected.by_len[i] | is_set]);
-            inputs[OF_CONTEXTS + POINTERS + i] =
-                stretched(self.by_expected[expected.by_expected[i] | is_set]);
-        }
-        for i in 0..PLACES {
-            let Some(byte) = expected.bytes[POINTERS + i] else { continue };
-            let is_set = usize::from(byte >> bit & 1);
-            for j in [2 * i, 2 * i + 1] {
-                inputs[OF_PLACES + j] = stretched(self.by_place[j][expected.by_place[j] | is_set]);
-            }
-        }
+        self.slots.inputs(expected, bit, &mut inputs[OF_CONTEXTS..ALWAYS]);
         inputs[ALWAYS] = SAME;
         inputs
-    }
-
-    /// Slots of what is expected learn a decision.
-    #[inline(always)]
-    fn learn_expected(&mut self, expected: &Expected, bit: u32, value: bool) {
-        for i in 0..POINTERS {
-            let Some(byte) = expected.bytes[i] else { continue };
-            let is_set = usize::from(byte >> bit & 1);
-            let slot = &mut self.by_len[expected.by_len[i] | is_set];
-            *slot = moved(*slot, value, SLOW);
-            let slot = &mut self.by_expected[expected.by_expected[i] | is_set];
-            *slot = moved(*slot, value, FAST);
-        }
-        for i in 0..PLACES {
-            let Some(byte) = expected.bytes[POINTERS + i] else { continue };
-            let is_set = usize::from(byte >> bit & 1);
-            for (j, limit) in [(2 * i, SLOW), (2 * i + 1, FAST)] {
-                let slot = &mut self.by_place[j][expected.by_place[j] | is_set];
-                *slot = moved(*slot, value, limit);
-            }
-        }
     }
 }
 

@@ -1,0 +1,185 @@
+//! What bytes pointers and places of the dictionary expect, and how far that is to be trusted.
+
+use super::super::mixing::{HALF, hash, moved, stretched};
+use super::super::pointers::{POINTERS, Pointers};
+use super::CONTEXTS;
+use super::contexts::Recent;
+
+/// Decisions after which slots of what is expected learn no more slowly.
+const SLOW: u32 = 255;
+const FAST: u32 = 127;
+/// Slots of pointers by their lengths and by what they expect; those of the two places in the base likewise.
+const BY_LEN: usize = POINTERS << 9;
+const BY_EXPECTED: usize = POINTERS << 16;
+const BY_PLACE: usize = 1 << 16;
+/// Places in the base: the standing place, and the one that what follows is counted back from.
+pub(super) const PLACES: usize = 2;
+/// What no byte is.
+pub(super) const NONE: u32 = 256;
+
+/// A place of the dictionary whose bytes are expected.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Place {
+    /// Of the expected byte; 0 is none.
+    pub(super) at: usize,
+    /// Whether the bytes before were other ones, the last one lowest.
+    pub(super) wrong: u32,
+}
+
+impl Place {
+    fn byte(&self, history: &[u8]) -> Option<u8> {
+        if self.at > 0 { history.get(self.at).copied() } else { None }
+    }
+
+    /// Moves on behind a byte.
+    pub(super) fn pass(&mut self, expected: Option<u8>, byte: u8, end: usize) {
+        if self.at > 0 {
+            self.wrong = self.wrong << 1 | u32::from(expected != Some(byte));
+            self.at = if self.at + 1 < end { self.at + 1 } else { 0 };
+        }
+    }
+}
+
+/// What a byte is coded under.
+pub(super) struct Expected {
+    /// What each pointer expects, then each place, as long as the bits so far are like it.
+    pub(super) bytes: [Option<u8>; POINTERS + PLACES],
+    /// Slots of the pointers and places, without the bit.
+    by_len: [usize; POINTERS],
+    by_expected: [usize; POINTERS],
+    by_place: [usize; 2 * PLACES],
+    /// By the length of each pointer, from 1.
+    classes: [usize; POINTERS],
+    /// Lines of the contexts.
+    pub(super) lines: [usize; CONTEXTS],
+    pub(super) last: usize,
+    /// What instruction there is so far.
+    pub(super) begun: u32,
+}
+
+impl Expected {
+    /// What is expected of the next byte; `told` are the literals since the last place was told, and those that are left.
+    pub(super) fn new(
+        pointers: &Pointers,
+        history: &[u8],
+        places: &[Place; PLACES],
+        told: (usize, usize),
+        recent: &Recent,
+    ) -> Self {
+        let pointed = pointers.expected(history);
+        let [here, there] = places.map(|place| place.byte(history));
+        let mut bytes = [here; POINTERS + PLACES];
+        bytes[..POINTERS].copy_from_slice(&pointed);
+        bytes[POINTERS + 1] = there;
+        let (mut by_len, mut by_expected) = ([0; POINTERS], [0; POINTERS]);
+        let mut classes = [0; POINTERS];
+        for (i, pointer) in pointers.all.iter().enumerate() {
+            let byte = pointed[i].map_or(0, u32::from);
+            by_len[i] = i << 9 | pointer.len.min(63) << 3 | ((pointer.wrong & 3) as usize) << 1;
+            by_expected[i] = i << 16 | (hash(byte | recent.last() << 8, 0, 15) << 1) as usize;
+            classes[i] = match pointer.len {
+                0 => 1,
+                few @ 1..=15 => 2 + few / 4,
+                16..=31 => 6,
+                32..=63 => 7,
+                _ => 8,
+            };
+        }
+        let [standing, coming] = places.map(|place| place.wrong);
+        let [here, there] = [here, there].map(|byte| byte.map_or(0, u32::from));
+        let phase = recent.following.phase() as u32;
+        let (since, left) = (told.0.min(15), told.1.min(127));
+        let of_here = here | (standing & 3) << 8 | (since.min(3) as u32) << 10 | phase << 12;
+        let of_there = there | (coming & 3) << 8 | (left.min(31) as u32) << 10;
+        let by_place = [
+            since << 9 | ((standing & 255) as usize) << 1,
+            (hash(of_here, 5, 15) << 1) as usize,
+            left << 9 | ((coming & 255) as usize) << 1,
+            (hash(of_there, 5, 15) << 1) as usize,
+        ];
+        let last = recent.last() as usize;
+        let begun = recent.following.begun();
+        let lines = [0; CONTEXTS];
+        Self { bytes, by_len, by_expected, by_place, classes, lines, last, begun }
+    }
+
+    /// The first byte that a pointer expects, and that of the standing place.
+    #[inline(always)]
+    pub(super) fn first_and_here(&self) -> [u32; 2] {
+        let first = self.bytes[..POINTERS].iter().find_map(|byte| *byte);
+        [first, self.bytes[POINTERS]].map(|byte| byte.map_or(NONE, u32::from))
+    }
+
+    pub(super) fn is_right(&self, i: usize) -> bool {
+        self.bytes[i].is_some()
+    }
+
+    /// The class of the first pointer that is right so far, 0 without one, and how many others are.
+    #[inline(always)]
+    pub(super) fn class(&self) -> (usize, usize) {
+        let Some(first) = (0..POINTERS).find(|i| self.is_right(*i)) else { return (0, 0) };
+        let others = (first + 1..POINTERS).filter(|i| self.is_right(*i)).count();
+        (self.classes[first], others)
+    }
+}
+
+/// Slots of what is expected.
+#[derive(Debug, Clone)]
+pub(super) struct Slots {
+    by_len: Vec<u32>,
+    by_expected: Vec<u32>,
+    by_place: [Vec<u32>; 2 * PLACES],
+}
+
+impl Slots {
+    /// Bytes of memory.
+    pub(super) const MEMORY: u64 = (BY_LEN + BY_EXPECTED + 2 * PLACES * BY_PLACE) as u64 * 4;
+
+    pub(super) fn new() -> Self {
+        Self {
+            by_len: vec![HALF; BY_LEN],
+            by_expected: vec![HALF; BY_EXPECTED],
+            by_place: std::array::from_fn(|_| vec![HALF; BY_PLACE]),
+        }
+    }
+
+    /// What pointers say by length, then by what they expect, and places; what is not expected (any more) stays as it is.
+    #[inline(always)]
+    pub(super) fn inputs(&self, expected: &Expected, bit: u32, inputs: &mut [i16]) {
+        for i in 0..POINTERS {
+            let Some(byte) = expected.bytes[i] else { continue };
+            let is_set = usize::from(byte >> bit & 1);
+            inputs[i] = stretched(self.by_len[expected.by_len[i] | is_set]);
+            inputs[POINTERS + i] = stretched(self.by_expected[expected.by_expected[i] | is_set]);
+        }
+        for i in 0..PLACES {
+            let Some(byte) = expected.bytes[POINTERS + i] else { continue };
+            let is_set = usize::from(byte >> bit & 1);
+            for j in [2 * i, 2 * i + 1] {
+                inputs[2 * POINTERS + j] =
+                    stretched(self.by_place[j][expected.by_place[j] | is_set]);
+            }
+        }
+    }
+
+    /// Slots of what is expected learn a decision.
+    #[inline(always)]
+    pub(super) fn learn(&mut self, expected: &Expected, bit: u32, value: bool) {
+        for i in 0..POINTERS {
+            let Some(byte) = expected.bytes[i] else { continue };
+            let is_set = usize::from(byte >> bit & 1);
+            let slot = &mut self.by_len[expected.by_len[i] | is_set];
+            *slot = moved(*slot, value, SLOW);
+            let slot = &mut self.by_expected[expected.by_expected[i] | is_set];
+            *slot = moved(*slot, value, FAST);
+        }
+        for i in 0..PLACES {
+            let Some(byte) = expected.bytes[POINTERS + i] else { continue };
+            let is_set = usize::from(byte >> bit & 1);
+            for (j, limit) in [(2 * i, SLOW), (2 * i + 1, FAST)] {
+                let slot = &mut self.by_place[j][expected.by_place[j] | is_set];
+                *slot = moved(*slot, value, limit);
+            }
+        }
+    }
+}
