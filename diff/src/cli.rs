@@ -33,7 +33,7 @@ pub struct Args {
     #[arg(long, conflicts_with = "best")]
     pub fast: bool,
 
-    /// The same as --level 9
+    /// The same as --level 9: code then takes ten times as long to apply
     #[arg(long)]
     pub best: bool,
 

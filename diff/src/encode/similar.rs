@@ -1,5 +1,6 @@
 //! Searches contents of the target in contents of the bases, side by side and in bounded memory.
 
+use std::convert::Infallible;
 use std::io;
 
 use rayon::prelude::*;
@@ -9,8 +10,7 @@ use super::groups::literal_kind;
 use super::layer::Layer;
 use super::quotes::Quote;
 use crate::matching::{self, Costs, Effort, Reach};
-use crate::program::inner::CorrectionWriter;
-use crate::program::{Literal, Params};
+use crate::program::{Literal, Params, inner};
 
 /// A range of the target to be found in a range of a base layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,18 +167,19 @@ fn window_covers(base: &[u8], target: &[u8], ways: &Ways, costs: &Costs) -> Vec<
 
 /// What covers come to in bytes, about: their corrections coded, the rest as `costs` says.
 fn measured(base: &[u8], target: &[u8], covers: &[matching::Cover], costs: &Costs) -> usize {
-    let mut corrections = CorrectionWriter::new(false);
-    let mut literals = target.len();
-    for cover in covers {
-        literals = literals.saturating_sub(cover.len);
-        let before = &base[cover.base..cover.base_end()];
-        let wanted = &target[cover.target..cover.target_end()];
-        if before != wanted {
-            corrections.push(before, &[], wanted);
-            corrections.end_op();
+    let covered: usize = covers.iter().map(|cover| cover.len).sum();
+    let Ok(corrections) = inner::measured(|corrections| {
+        for cover in covers {
+            let before = &base[cover.base..cover.base_end()];
+            let wanted = &target[cover.target..cover.target_end()];
+            if before != wanted {
+                corrections.push(before, &[], wanted);
+                corrections.end_op();
+            }
         }
-    }
-    corrections.finish_piece().len() + costs.beside(covers.len(), literals)
+        Ok::<_, Infallible>(())
+    });
+    corrections + costs.beside(covers.len(), target.len().saturating_sub(covered))
 }
 
 /// What is found where both sides, each of at most half of `memory`, are executables and their model pays.

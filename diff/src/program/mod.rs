@@ -53,11 +53,11 @@ pub(crate) use model::{
 pub use op::{Literal, Op};
 pub use quoted::{Form, Hash, Hasher};
 pub use streams::Range;
-/// Coders, for benches.
+/// Coders, for benches and to measure.
 #[cfg(feature = "encode")]
 pub(crate) mod inner {
     pub(crate) use super::coder::{
-        CorrectionReader, CorrectionWriter, Corrections, LiteralReader, encode_literals,
+        CorrectionReader, CorrectionWriter, Corrections, LiteralReader, encode_literals, measured,
     };
 }
 #[cfg(feature = "encode")]

@@ -6,9 +6,8 @@ use super::file::File;
 use super::pair::Pair;
 use super::thin::PART;
 use super::{Scored, model};
-use crate::program::inner::CorrectionWriter;
 use crate::program::limits::BLOCK_LEN;
-use crate::program::{Executable, STRETCH};
+use crate::program::{Executable, STRETCH, inner};
 
 /// A range of a base as it is predicted to have become.
 pub(super) struct Predicted {
@@ -81,20 +80,23 @@ pub(super) fn measured(
 ) -> anyhow::Result<usize> {
     let covers = pair.whole(scored);
     let mut executable = model(&pair.params, covers.iter().copied());
-    let mut corrections = CorrectionWriter::new(false);
-    let (mut work, mut literals) = (0, target.len() as usize);
-    for cover in &covers {
-        let (from, to) = (cover.base as u64, cover.target as u64);
-        literals = literals.saturating_sub(cover.len);
-        for at in (0..cover.len as u64).step_by(PART as usize) {
-            let end = (to + at + PART).min(cover.target_end() as u64);
-            let wanted = target.read(to + at..end)?;
-            let base = (base, &mut work);
-            if let Some(made) = predicted(&mut executable, base, (from + at, to + at), &wanted)? {
-                corrections.push(&made.bytes, &made.classes, &wanted);
-                corrections.end_op();
+    let covered: usize = covers.iter().map(|cover| cover.len).sum();
+    let mut work = 0;
+    let corrections = inner::measured(|corrections| {
+        for cover in &covers {
+            let (from, to) = (cover.base as u64, cover.target as u64);
+            for at in (0..cover.len as u64).step_by(PART as usize) {
+                let end = (to + at + PART).min(cover.target_end() as u64);
+                let wanted = target.read(to + at..end)?;
+                let (base, places) = ((base, &mut work), (from + at, to + at));
+                if let Some(made) = predicted(&mut executable, base, places, &wanted)? {
+                    corrections.push(&made.bytes, &made.classes, &wanted);
+                    corrections.end_op();
+                }
             }
         }
-    }
-    Ok(corrections.finish_piece().len() + pair.costs().beside(covers.len(), literals))
+        anyhow::Ok(())
+    })?;
+    let literals = (target.len() as usize).saturating_sub(covered);
+    Ok(corrections + pair.costs().beside(covers.len(), literals))
 }

@@ -268,10 +268,12 @@ impl LiteralReader {
 }
 
 #[cfg(feature = "encode")]
-pub(crate) use encode::{CorrectionWriter, encode_bytes, encode_literals};
+pub(crate) use encode::{CorrectionWriter, encode_bytes, encode_literals, measured};
 
 #[cfg(feature = "encode")]
 mod encode {
+    use std::cell::Cell;
+
     use super::super::super::limits::BLOCK_LEN;
     use super::super::binary::Writer;
     use super::{
@@ -307,6 +309,18 @@ mod encode {
             };
             let writer = Writer::new();
             Self { model, writer, ended: 0, open: [[0; BLOCK_LEN]; 3], open_len: 0 }
+        }
+
+        /// A fresh stream, by class as before, in the memory of this one.
+        fn again(self) -> Self {
+            match self.model {
+                Model::ByClass(model) => {
+                    let model = Model::ByClass(Box::new(model.again()));
+                    let writer = Writer::new();
+                    Self { model, writer, ended: 0, open: [[0; BLOCK_LEN]; 3], open_len: 0 }
+                }
+                _ => Self::new(false),
+            }
         }
 
         /// Appends bytes of an op; `classes` may be empty.
@@ -347,6 +361,27 @@ mod encode {
         pub(crate) fn coded_len(&self) -> usize {
             self.ended + self.writer.len()
         }
+    }
+
+    thread_local! {
+        /// The coder with which this thread measured last.
+        static MEASURING: Cell<Option<CorrectionWriter>> = const { Cell::new(None) };
+    }
+
+    /// To how many bytes corrections are coded. Each thread keeps its tables for the next time: the C library would keep what many
+    /// of them gave up.
+    ///
+    /// # Errors
+    /// What `push` fails with.
+    pub(crate) fn measured<E>(
+        push: impl FnOnce(&mut CorrectionWriter) -> Result<(), E>,
+    ) -> Result<usize, E> {
+        let spare = MEASURING.take().map(CorrectionWriter::again);
+        let mut writer = spare.unwrap_or_else(|| CorrectionWriter::new(false));
+        push(&mut writer)?;
+        let len = writer.finish_piece().len();
+        MEASURING.set(Some(writer));
+        Ok(len)
     }
 
     /// Codes pieces of one stream; returns the coded bytes of each.
@@ -622,6 +657,23 @@ mod tests {
             corrections.correct(&corrected, &mut out, &[]).unwrap();
             assert_eq!(out, words);
         }
+    }
+
+    #[test]
+    fn what_was_measured_before_does_not_count() {
+        let words: Vec<u8> = (0..900u32).flat_map(|i| (i * i % 777).to_le_bytes()).collect();
+        let len = |bytes: &[u8]| {
+            let Ok(len) = measured(|writer| {
+                writer.push(&vec![7; bytes.len()], &[], bytes);
+                Ok::<_, std::convert::Infallible>(())
+            });
+            len
+        };
+        let first = len(&words);
+        assert!(first > 500 && len(&words[..100]) < first / 4);
+        assert_eq!(len(&words), first);
+        assert!(measured(|_| Err(())).is_err());
+        assert_eq!(len(&words), first);
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub(crate) use mixed::{
     IN_LAYERS_MEMORY, LiteralReader, layered_memory, literals_memory,
 };
 #[cfg(feature = "encode")]
-pub(crate) use mixed::{CorrectionWriter, encode_bytes, encode_literals};
+pub(crate) use mixed::{CorrectionWriter, encode_bytes, encode_literals, measured};
 pub(crate) use sparse::SparsePiece;
 #[cfg(feature = "encode")]
 pub(crate) use sparse::{SparseBuilder, encode_sparse};

@@ -7,6 +7,7 @@ use std::thread;
 use dd_inspect::failure;
 use dd_inspect::failure::Failure;
 
+use super::super::coder::ByteReader;
 use super::super::columns::Columns;
 use super::super::control::ControlStreams;
 use super::super::hooks::Sources;
@@ -22,8 +23,8 @@ use super::Decoder;
 /// Coded bytes of a control from which on a second thread helps.
 const LONG: u64 = 8 << 10;
 
-/// A stream with its coded bytes; its place among those of the unit.
-type Job<'a> = (usize, &'a Record, Vec<u8>);
+/// A stream with its coded bytes, and room for its raw ones; its place among those of the unit.
+type Job<'a> = (usize, &'a Record, Vec<u8>, Vec<u8>);
 
 impl<R: Read, S: Sources> Decoder<R, S> {
     /// The control streams and columns of a unit, and the memory that they count as.
@@ -77,7 +78,9 @@ impl<R: Read, S: Sources> Decoder<R, S> {
         let mut stream = Stream::fresh(record, Vec::new(), &mut self.spares)?;
         let apart = stream.begin(coded, record.raw_len)?;
         self.hold(apart)?;
-        let raw = whole(&mut stream, record)?;
+        let mut raw = vec![0; record.raw_len as usize];
+        stream.fill(&mut raw)?;
+        stream.finish()?;
         stream.give_up(&mut self.spares);
         self.meter.release(transient + apart);
         Ok(raw)
@@ -90,13 +93,16 @@ impl<R: Read, S: Sources> Decoder<R, S> {
             self.meter.work(meter::decoding(record.coder, record.raw_len))?;
             let mut coded = Vec::new();
             self.input.bytes(record.coded_len, &mut coded)?;
-            jobs.push((place, record, coded));
+            jobs.push((place, record, coded, vec![0; record.raw_len as usize]));
         }
         // The longest first, so that both threads end together.
-        jobs.sort_by_key(|(_, record, _)| std::cmp::Reverse(record.raw_len));
+        jobs.sort_by_key(|(_, record, ..)| std::cmp::Reverse(record.raw_len));
         let jobs = Mutex::new(jobs.into_iter());
+        // What is large is allocated by this thread: the C library keeps memory for each thread.
+        let mut tables = Spares::default();
+        tables.keep_bytes(Box::new(ByteReader::new()), 0);
         let mut done = thread::scope(|scope| {
-            let helper = || read_jobs(&jobs, &mut Spares::default());
+            let helper = || read_jobs(&jobs, &mut tables);
             let helper =
                 thread::Builder::new().name("control".to_owned()).spawn_scoped(scope, helper);
             let mut done = read_jobs(&jobs, &mut self.spares);
@@ -121,23 +127,16 @@ fn read_jobs<'a>(
 ) -> Vec<(usize, Result<Vec<u8>, Failure>)> {
     let next = || jobs.lock().unwrap_or_else(PoisonError::into_inner).next();
     let mut done = Vec::new();
-    while let Some((place, record, coded)) = next() {
+    while let Some((place, record, coded, mut raw)) = next() {
         let read = || {
             let mut stream = Stream::fresh(record, Vec::new(), spares)?;
             stream.begin(coded, record.raw_len)?;
-            let raw = whole(&mut stream, record);
+            stream.fill(&mut raw)?;
+            stream.finish()?;
             stream.give_up(spares);
-            raw
+            Ok(raw)
         };
         done.push((place, read()));
     }
     done
-}
-
-/// All raw bytes of a stream.
-fn whole(stream: &mut Stream, record: &Record) -> Result<Vec<u8>, Failure> {
-    let mut raw = vec![0; record.raw_len as usize];
-    stream.fill(&mut raw)?;
-    stream.finish()?;
-    Ok(raw)
 }

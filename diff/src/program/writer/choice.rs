@@ -45,6 +45,9 @@ const CODE_DICTIONARY: u64 = 2 << 20;
 /// Raw bytes up to which they are mixed where time does not matter.
 const MOST_MIXED: u64 = 4 << 20;
 
+/// Raw bytes, neither text nor code, up to which layers are worth their memory beside those of the code.
+const RAW_LAYERED: u64 = 64 << 10;
+
 /// Which coders are tried for a chain of bytes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Tried {
@@ -77,7 +80,9 @@ impl Choice {
         };
         let literals = raw_len <= mixed && (kind == stream::TEXT || raw_len >= LEAST_MIXED);
         let few = if literals { VERY_FEW } else { FEW };
-        let layered = literals && self.coders == Coders::Most;
+        let layered = literals
+            && self.coders == Coders::Most
+            && (kind != stream::RAW || raw_len <= RAW_LAYERED);
         // Of text and of code, the one in layers, mixing makes less, unless they repeat the dictionary as it is.
         let search = !(literals && kind == stream::TEXT || layered && kind == stream::CODE);
         Tried { bytes: strong && raw_len <= few, literals, layered, search }
@@ -135,6 +140,19 @@ mod tests {
         let most = choice(Coders::Most);
         assert_eq!(most.code_dictionary(1), limits::DICTIONARY_LEN);
         assert!(most.tried(stream::CODE, MOST_MIXED, limits::DICTIONARY_LEN).literals);
+    }
+
+    #[test]
+    fn layers_are_for_the_most_effort() {
+        let most = choice(Coders::Most);
+        for kind in [stream::TEXT, stream::CODE] {
+            assert!(most.tried(kind, MOST_MIXED, 0).layered, "{kind}");
+            assert!(!choice(Coders::Usual).tried(kind, 5000, 0).layered, "{kind}");
+        }
+        assert!(most.tried(stream::RAW, RAW_LAYERED, 0).layered);
+        let raw = most.tried(stream::RAW, RAW_LAYERED + 1, 0);
+        assert!(raw.literals && !raw.layered);
+        assert!(most.layers_corrections() && !choice(Coders::Usual).layers_corrections());
     }
 
     #[test]
