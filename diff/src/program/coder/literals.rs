@@ -7,6 +7,7 @@
 use std::hint::black_box;
 
 use super::binary::Binary;
+use super::blocks::{BLOCK, Blocks};
 use super::mixing::{HALF, hash, moved_all, moved_each, squashed, stretched};
 use super::pair::{INPUTS, Pair, Refinement};
 use super::pointers::{POINTERS, Pointers};
@@ -19,10 +20,6 @@ const LINE_BITS: u32 = 14;
 const LINE_LIMIT: u32 = 60;
 const POINTER_LIMIT: u32 = 255;
 const EXPECTED_LIMIT: u32 = 127;
-/// Bytes of a dictionary that are learned at once, and what is learned about a place: so many bytes before and behind it.
-const BLOCK: usize = 64;
-const BEFORE: usize = 256;
-const BEHIND: usize = 512;
 /// Slots of pointers by their lengths, and by what they expect; and those of the place in the base.
 const BY_LEN: usize = POINTERS << 9;
 const BY_EXPECTED: usize = POINTERS << 16;
@@ -206,7 +203,7 @@ pub(super) struct LiteralModel {
     /// Literals since the last place was told.
     since: usize,
     /// The blocks of the dictionary that were learned.
-    learned: Vec<bool>,
+    learned: Blocks,
     lines: Lines,
     by_len: Vec<u32>,
     by_expected: Vec<u32>,
@@ -253,7 +250,7 @@ impl LiteralModel {
         + (BY_LEN + BY_EXPECTED + BY_PLACE) as u64 * 4
         + Pair::MEMORY
         + Refinement::<REFINED>::MEMORY
-        + super::super::limits::DICTIONARY_LEN / BLOCK as u64;
+        + Blocks::MEMORY;
 
     /// A model with a dictionary, for at most so many literals.
     pub(super) fn new(dictionary: Vec<u8>, literals: usize) -> Self {
@@ -269,7 +266,7 @@ impl LiteralModel {
         history.reserve_exact(literals);
         Self {
             pointers: self.pointers.again(&history, most as u64),
-            learned: table(self.learned, dictionary_len / BLOCK, false),
+            learned: self.learned.again(dictionary_len),
             history,
             most,
             dictionary_len,
@@ -309,13 +306,8 @@ impl LiteralModel {
 
     /// Learns the blocks of the dictionary about a place that were not learned yet.
     fn learn_about(&mut self, place: usize) {
-        let first = place.saturating_sub(BEFORE) / BLOCK;
-        let end = ((place + BEHIND).min(self.dictionary_len - 1) / BLOCK).min(self.learned.len());
-        for block in first..end {
-            if std::mem::replace(&mut self.learned[block], true) {
-                continue;
-            }
-            let start = block * BLOCK;
+        for block in self.learned.about(place, self.dictionary_len) {
+            let Some(start) = self.learned.take(block) else { continue };
             let mut recent = Recent::before(&self.history, start);
             let mut contexts = [([0; CONTEXTS], 0); BLOCK];
             for (context, &byte) in contexts.iter_mut().zip(&self.history[start..]) {

@@ -1,6 +1,7 @@
 //! Coders: how the raw bytes of a stream become coded bytes (docs/delta-format.md, "Coders").
 
 mod binary;
+mod blocks;
 mod bytes;
 mod corrections;
 mod frame;

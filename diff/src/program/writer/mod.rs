@@ -5,7 +5,9 @@
 
 mod chain;
 mod choice;
+mod dictionaries;
 mod finish;
+mod kept;
 mod ledger;
 mod model;
 mod quoted;
@@ -28,7 +30,6 @@ use super::limits;
 use super::meter::Meter;
 use super::op::{Literal, Op};
 use super::quoted::Digests;
-use super::streams::Range;
 use chain::{Chains, Dictionary};
 pub use choice::{Choice, Coders};
 use finish::Spool;
@@ -400,61 +401,6 @@ impl<S: Sources + Sync> PayloadWriter<S> {
         self.emit(Op::Leave)
     }
 
-    /// From here on these ranges, at most 8 MiB together, help to code literals.
-    ///
-    /// Without ranges for a kind, its literals are coded by themselves. Streams begin anew.
-    pub fn group(&mut self, dictionaries: Vec<(Literal, Vec<Range>)>) -> Result<(), Failure> {
-        let mut len = 0u64;
-        for range in dictionaries.iter().flat_map(|(_, ranges)| ranges) {
-            self.check_range(range.source, range.offset, range.len)?;
-            len = len.saturating_add(range.len);
-            if self.caller_index(range.source).is_none() {
-                return Err(wrong("a dictionary lies in a kept object of unknown bytes"));
-            }
-        }
-        if len > limits::DICTIONARY_LEN {
-            return Err(wrong("the dictionaries are too long"));
-        }
-        self.cut_slice()?;
-        for kind in [Literal::Text, Literal::Code, Literal::Raw] {
-            self.chains.close(kind.stream());
-        }
-        let kinds = dictionaries.into_iter().filter(|(_, ranges)| !ranges.is_empty());
-        let plain = |ranges| Dictionary { ranges, ..Dictionary::default() };
-        self.dictionaries = kinds.map(|(kind, ranges)| (kind.stream(), plain(ranges))).collect();
-        self.drain(false)
-    }
-
-    /// Whether literals of code are coded with dictionaries that a model turned ([`PayloadWriter::group_moved`]).
-    pub fn turns_dictionaries(&self) -> bool {
-        self.options.choice.turns_dictionaries()
-    }
-
-    /// The most bytes of a dictionary that helps to code so many literals of code.
-    pub fn code_dictionary(&self, literals: u64) -> u64 {
-        self.options.choice.code_dictionary(literals)
-    }
-
-    /// From here on these ranges of a base's file, at most 8 MiB together, help to code literals of its new
-    /// code; `moved` are their bytes as the model turns them.
-    ///
-    /// # Errors
-    /// No bytes were given since [`PayloadWriter::begin_model`]; what [`PayloadWriter::group`] fails with.
-    pub fn group_moved(&mut self, ranges: Vec<Range>, moved: Vec<u8>) -> Result<(), Failure> {
-        self.group(Vec::new())?;
-        let len: u64 = ranges.iter().map(|range| range.len).sum();
-        if !self.unit.in_run() || len != moved.len() as u64 || len > limits::DICTIONARY_LEN {
-            return Err(wrong("a dictionary without a model"));
-        }
-        for range in &ranges {
-            self.check_range(range.source, range.offset, range.len)?;
-        }
-        let moved = Some([&[0], &moved[..]].concat().into());
-        let shape = self.unit.shape();
-        self.dictionaries = [(Literal::Code.stream(), Dictionary { ranges, moved, shape })].into();
-        Ok(())
-    }
-
     /// Literal bytes, at most 64 KiB, that are one op.
     pub fn new_code(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         self.flush_op()?;
@@ -465,50 +411,6 @@ impl<S: Sources + Sync> PayloadWriter<S> {
         self.unit.bytes(Literal::Code.stream(), bytes);
         self.flush_op()?;
         self.cut_slice_if_full()
-    }
-
-    /// The ops that follow make a kept object of this size, until [`PayloadWriter::end_kept`].
-    pub fn begin_kept(&mut self, size: u64) -> Result<Source, Failure> {
-        let index = self.kept.len() as u32;
-        if u64::from(index) == limits::KEPT || size == 0 || self.unit.kept.is_some() {
-            return Err(wrong("a kept object cannot begin here"));
-        }
-        let owner = self.unit.owner;
-        self.close_unit()?;
-        self.unit = OpenUnit::new(Some(index), owner);
-        let unit = self.units_begun;
-        self.kept.push(KeptObject { size, first: unit, last: unit });
-        Ok(Source::Kept(index))
-    }
-
-    /// The caller's bytes have the content of a kept object at `index`, behind those of the base layers,
-    /// so that dictionaries may lie in it.
-    pub fn kept_bytes(&mut self, kept: Source, index: usize) -> Result<(), Failure> {
-        let Source::Kept(kept) = kept else { return Err(wrong("this is no kept object")) };
-        self.kept_bytes.insert(kept, index);
-        Ok(())
-    }
-
-    /// Where the caller's bytes have the content of a source.
-    fn caller_index(&self, source: Source) -> Option<usize> {
-        match source {
-            Source::Base(place) => self.used.get(place as usize).copied(),
-            Source::Kept(index) => self.kept_bytes.get(&index).copied(),
-        }
-    }
-
-    /// The kept object is whole; from here on it can be read.
-    pub fn end_kept(&mut self) -> Result<(), Failure> {
-        self.flush_op()?;
-        let index = self.unit.kept.ok_or_else(|| wrong("no kept object is being made"))?;
-        let size = self.kept.get(index as usize).map_or(0, |object| object.size);
-        if self.unit.kept_made != size {
-            return Err(wrong("a kept object has another length than declared"));
-        }
-        let owner = self.unit.owner;
-        self.close_unit()?;
-        self.unit = OpenUnit::new(None, owner);
-        Ok(())
     }
 
     fn check_range(&self, source: Source, offset: u64, len: u64) -> Result<(), Failure> {

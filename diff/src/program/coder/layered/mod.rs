@@ -10,6 +10,7 @@ pub(super) mod instruction;
 mod lines;
 
 use super::binary::Binary;
+use super::blocks::{BLOCK, Blocks};
 use super::layers::{Layers, Selected, Shape};
 use super::mixing::{hash, squashed};
 use super::pair::Refinement;
@@ -35,10 +36,6 @@ const SHAPE: Shape<SETS> = Shape {
 const OF_CONTEXTS: usize = 2 * CONTEXTS;
 const ALWAYS: usize = OF_CONTEXTS + 2 * POINTERS + 2 * PLACES;
 const SAME: i16 = 256;
-/// Bytes of a dictionary that are learned at once, and what is learned about a place: so many bytes before and behind it.
-const BLOCK: usize = 64;
-const BEFORE: usize = 256;
-const BEHIND: usize = 512;
 const REFINED: usize = 1 << 10;
 /// Spreads two numbers over 32 bits, the low ones too.
 #[inline(always)]
@@ -75,7 +72,7 @@ pub(super) struct LayeredModel {
     since: usize,
     left: usize,
     /// The blocks of the dictionary that were learned.
-    learned: Vec<bool>,
+    learned: Blocks,
     lines: Lines,
     slots: Slots,
     layers: Layers<INPUTS, SETS>,
@@ -85,7 +82,7 @@ pub(super) struct LayeredModel {
 impl LayeredModel {
     /// Bytes of memory beside history and pointers, the blocks of the largest dictionary among them.
     pub(super) const MEMORY: u64 = Slots::MEMORY
-        + super::super::limits::DICTIONARY_LEN / BLOCK as u64
+        + Blocks::MEMORY
         + SHAPE.memory(INPUTS)
         + Lines::MEMORY
         + 3 * Refinement::<REFINED>::MEMORY;
@@ -122,7 +119,7 @@ impl LayeredModel {
             places: [Place::default(); PLACES],
             since: 0,
             left: 0,
-            learned: vec![false; dictionary_len / BLOCK],
+            learned: Blocks::default().again(dictionary_len),
             lines: lines.again(),
             slots: Slots::new(),
             layers: Layers::new(SHAPE),
@@ -157,13 +154,8 @@ impl LayeredModel {
 
     /// Learns the blocks of the dictionary about a place that were not learned yet.
     fn learn_about(&mut self, place: usize) {
-        let first = place.saturating_sub(BEFORE) / BLOCK;
-        let end = ((place + BEHIND).min(self.dictionary_len - 1) / BLOCK).min(self.learned.len());
-        for block in first..end {
-            if std::mem::replace(&mut self.learned[block], true) {
-                continue;
-            }
-            let start = block * BLOCK;
+        for block in self.learned.about(place, self.dictionary_len) {
+            let Some(start) = self.learned.take(block) else { continue };
             let mut recent = Recent::before(self.sort, &self.history, start);
             let mut contexts = [[0; BLOCK]; CONTEXTS];
             let Some(bytes) = self.history.get(start..start + BLOCK) else { return };

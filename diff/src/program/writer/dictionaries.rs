@@ -1,0 +1,67 @@
+//! Dictionaries: ranges of sources that help to code literals.
+
+use dd_inspect::failure::Failure;
+
+use super::super::hooks::Sources;
+use super::super::limits;
+use super::super::op::Literal;
+use super::super::streams::Range;
+use super::chain::Dictionary;
+use super::{PayloadWriter, wrong};
+
+impl<S: Sources + Sync> PayloadWriter<S> {
+    /// From here on these ranges, at most 8 MiB together, help to code literals.
+    ///
+    /// Without ranges for a kind, its literals are coded by themselves. Streams begin anew.
+    pub fn group(&mut self, dictionaries: Vec<(Literal, Vec<Range>)>) -> Result<(), Failure> {
+        let mut len = 0u64;
+        for range in dictionaries.iter().flat_map(|(_, ranges)| ranges) {
+            self.check_range(range.source, range.offset, range.len)?;
+            len = len.saturating_add(range.len);
+            if self.caller_index(range.source).is_none() {
+                return Err(wrong("a dictionary lies in a kept object of unknown bytes"));
+            }
+        }
+        if len > limits::DICTIONARY_LEN {
+            return Err(wrong("the dictionaries are too long"));
+        }
+        self.cut_slice()?;
+        for kind in [Literal::Text, Literal::Code, Literal::Raw] {
+            self.chains.close(kind.stream());
+        }
+        let kinds = dictionaries.into_iter().filter(|(_, ranges)| !ranges.is_empty());
+        let plain = |ranges| Dictionary { ranges, ..Dictionary::default() };
+        self.dictionaries = kinds.map(|(kind, ranges)| (kind.stream(), plain(ranges))).collect();
+        self.drain(false)
+    }
+
+    /// Whether literals of code are coded with dictionaries that a model turned ([`PayloadWriter::group_moved`]).
+    pub fn turns_dictionaries(&self) -> bool {
+        self.options.choice.turns_dictionaries()
+    }
+
+    /// The most bytes of a dictionary that helps to code so many literals of code.
+    pub fn code_dictionary(&self, literals: u64) -> u64 {
+        self.options.choice.code_dictionary(literals)
+    }
+
+    /// From here on these ranges of a base's file, at most 8 MiB together, help to code literals of its new
+    /// code; `moved` are their bytes as the model turns them.
+    ///
+    /// # Errors
+    /// No bytes were given since [`PayloadWriter::begin_model`]; what [`PayloadWriter::group`] fails with.
+    pub fn group_moved(&mut self, ranges: Vec<Range>, moved: Vec<u8>) -> Result<(), Failure> {
+        self.group(Vec::new())?;
+        let len: u64 = ranges.iter().map(|range| range.len).sum();
+        if !self.unit.in_run() || len != moved.len() as u64 || len > limits::DICTIONARY_LEN {
+            return Err(wrong("a dictionary without a model"));
+        }
+        for range in &ranges {
+            self.check_range(range.source, range.offset, range.len)?;
+        }
+        let moved = Some([&[0], &moved[..]].concat().into());
+        let shape = self.unit.shape();
+        self.dictionaries = [(Literal::Code.stream(), Dictionary { ranges, moved, shape })].into();
+        Ok(())
+    }
+}

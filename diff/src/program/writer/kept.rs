@@ -1,0 +1,55 @@
+//! Kept objects: what is made before the layer, and read by it.
+
+use dd_inspect::failure::Failure;
+
+use super::super::head::KeptObject;
+use super::super::hooks::{Source, Sources};
+use super::super::limits;
+use super::unit::OpenUnit;
+use super::{PayloadWriter, wrong};
+
+impl<S: Sources + Sync> PayloadWriter<S> {
+    /// The ops that follow make a kept object of this size, until [`PayloadWriter::end_kept`].
+    pub fn begin_kept(&mut self, size: u64) -> Result<Source, Failure> {
+        let index = self.kept.len() as u32;
+        if u64::from(index) == limits::KEPT || size == 0 || self.unit.kept.is_some() {
+            return Err(wrong("a kept object cannot begin here"));
+        }
+        let owner = self.unit.owner;
+        self.close_unit()?;
+        self.unit = OpenUnit::new(Some(index), owner);
+        let unit = self.units_begun;
+        self.kept.push(KeptObject { size, first: unit, last: unit });
+        Ok(Source::Kept(index))
+    }
+
+    /// The caller's bytes have the content of a kept object at `index`, behind those of the base layers,
+    /// so that dictionaries may lie in it.
+    pub fn kept_bytes(&mut self, kept: Source, index: usize) -> Result<(), Failure> {
+        let Source::Kept(kept) = kept else { return Err(wrong("this is no kept object")) };
+        self.kept_bytes.insert(kept, index);
+        Ok(())
+    }
+
+    /// Where the caller's bytes have the content of a source.
+    pub(super) fn caller_index(&self, source: Source) -> Option<usize> {
+        match source {
+            Source::Base(place) => self.used.get(place as usize).copied(),
+            Source::Kept(index) => self.kept_bytes.get(&index).copied(),
+        }
+    }
+
+    /// The kept object is whole; from here on it can be read.
+    pub fn end_kept(&mut self) -> Result<(), Failure> {
+        self.flush_op()?;
+        let index = self.unit.kept.ok_or_else(|| wrong("no kept object is being made"))?;
+        let size = self.kept.get(index as usize).map_or(0, |object| object.size);
+        if self.unit.kept_made != size {
+            return Err(wrong("a kept object has another length than declared"));
+        }
+        let owner = self.unit.owner;
+        self.close_unit()?;
+        self.unit = OpenUnit::new(None, owner);
+        Ok(())
+    }
+}
