@@ -6,7 +6,8 @@ use dd_inspect::range::ReadAt;
 use crate::encode::executable::{self, Depth, File, Found};
 use crate::matching::{Cover, Effort};
 use crate::program::inner::{
-    CorrectionReader, CorrectionWriter, Corrections, LiteralReader, encode_literals as encode_mixed,
+    CorrectionReader, CorrectionWriter, Corrections, LiteralReader, Sort,
+    encode_literals as encode_mixed,
 };
 
 /// That of the default level.
@@ -63,7 +64,7 @@ pub fn decode_corrections(
 
 /// Codes literals of at most 2^`window_log` bytes by mixing, as one piece.
 pub fn encode_literals(window_log: u8, dictionary: &[u8], bytes: &[u8]) -> Vec<u8> {
-    encode_mixed(window_log, None, dictionary, &[bytes], &[]).concat()
+    encode_mixed(window_log, Sort::Text, dictionary, &[bytes], &[]).concat()
 }
 
 /// Fills `out` with literals.
@@ -76,7 +77,7 @@ pub fn decode_literals(
     coded: &[u8],
     out: &mut [u8],
 ) -> Result<(), Failure> {
-    let mut reader = LiteralReader::new(window_log, None, dictionary.to_vec());
+    let mut reader = LiteralReader::new(window_log, Sort::Text, dictionary.to_vec());
     reader.begin(coded);
     reader.pull(coded, out)?;
     reader.finish_piece(coded)

@@ -25,7 +25,7 @@ const fn last_id(registry: Registry) -> u64 {
         Registry::Op => 7,
         Registry::Model => 6,
         Registry::Generator => 3,
-        Registry::Coder => 12,
+        Registry::Coder => 14,
         Registry::Stream => 10,
         Registry::Encoding => 3,
         Registry::Opening => 0,

@@ -194,7 +194,7 @@ impl Head {
                     ) || Form::from_generator(id).is_some()
                         || tools.generators.knows(id)
                 }
-                Registry::Coder => id <= ids::coder::CORRECTIONS_LAYERED,
+                Registry::Coder => ids::coder::is_known(id),
                 Registry::Stream => id <= ids::stream::EXACT,
                 Registry::Encoding => {
                     id == ids::encoding::DIGEST

@@ -145,18 +145,19 @@ pub mod coder {
     pub const BYTES: u64 = 5;
     /// LZMA2 with a preset dictionary as the model of the run turns it.
     pub const LZMA_MOVED: u64 = 6;
-    /// Literals by context mixing, with a dictionary.
-    pub const LITERALS: u64 = 7;
-    /// The same with a dictionary as the model of the run turns it.
-    pub const LITERALS_MOVED: u64 = 8;
     /// Corrections by context mixing, differences by the class of their byte.
     pub const CORRECTIONS_BY_CLASS: u64 = 9;
-    /// Literals by context mixing in two layers, with a dictionary.
-    pub const LAYERED: u64 = 10;
-    /// The same with a dictionary as the model of the run turns it.
-    pub const LAYERED_MOVED: u64 = 11;
     /// Corrections by context mixing in two layers.
     pub const CORRECTIONS_LAYERED: u64 = 12;
+    /// Literals by context mixing, with a dictionary.
+    pub const LITERALS: u64 = 13;
+    /// The same with a dictionary as the model of the run turns it.
+    pub const LITERALS_MOVED: u64 = 14;
+
+    /// Whether a coder is one of these; 7, 8, 10 and 11 were given up before the first release.
+    pub(crate) const fn is_known(id: u64) -> bool {
+        matches!(id, STORED..=LZMA_MOVED | CORRECTIONS_BY_CLASS | CORRECTIONS_LAYERED..=LITERALS_MOVED)
+    }
 }
 
 /// Kinds of streams (registry 4).

@@ -4,8 +4,8 @@ use dd_inspect::failure;
 use dd_inspect::failure::Failure;
 
 use super::coder::{
-    BY_CLASS_MEMORY, BYTES_MEMORY, CORRECTIONS_MEMORY, IN_LAYERS_MEMORY, LZMA_CONTEXT,
-    layered_memory, literals_memory,
+    BY_CLASS_MEMORY, BYTES_MEMORY, CORRECTIONS_MEMORY, IN_LAYERS_MEMORY, LZMA_CONTEXT, Sort,
+    literals_memory,
 };
 use super::ids::{coder, generator};
 use super::model;
@@ -21,11 +21,8 @@ const WORK_MIXED: u64 = 7;
 /// The same of corrections in layers.
 const WORK_CORRECTED: u64 = 15;
 /// Work of a literal that is coded by mixing, beside what is counted for it otherwise, and of a byte of its dictionary.
-const WORK_LITERAL: u64 = 15;
-const WORK_LEARNED: u64 = 7;
-/// The same in layers.
-const WORK_LAYERED: u64 = 23;
-const WORK_LEARNED_LAYERED: u64 = 11;
+const WORK_LITERAL: u64 = 23;
+const WORK_LEARNED: u64 = 3;
 /// Memory of one frame of zstd beside its window.
 const ZSTD_CONTEXT: u64 = 512 << 10;
 /// Memory of one declared kept object beside its bytes.
@@ -120,7 +117,11 @@ pub(crate) fn generator(id: u64) -> u64 {
 }
 
 /// The memory that a stream of a slice counts as while it can be continued.
-pub(crate) fn stream(coder: u64, window_log: u8, dictionary_len: u64) -> u64 {
+pub(crate) fn stream(
+    (coder, sort): (u64, Option<Sort>),
+    window_log: u8,
+    dictionary_len: u64,
+) -> u64 {
     let window = 1u64 << window_log.min(63);
     let own = match coder {
         coder::ZSTD => ZSTD_CONTEXT + window,
@@ -130,8 +131,9 @@ pub(crate) fn stream(coder: u64, window_log: u8, dictionary_len: u64) -> u64 {
         coder::CORRECTIONS_BY_CLASS => BY_CLASS_MEMORY,
         coder::CORRECTIONS_LAYERED => IN_LAYERS_MEMORY,
         coder::BYTES => BYTES_MEMORY,
-        coder::LITERALS | coder::LITERALS_MOVED => literals_memory(window, dictionary_len),
-        coder::LAYERED | coder::LAYERED_MOVED => layered_memory(window, dictionary_len),
+        coder::LITERALS | coder::LITERALS_MOVED => {
+            literals_memory(sort.unwrap_or(Sort::X86_64), window, dictionary_len)
+        }
         _ => 0,
     };
     own + dictionary_len
@@ -145,7 +147,6 @@ pub(crate) fn decoding(coder: u64, raw_len: u64) -> u64 {
         }
         coder::LITERALS | coder::LITERALS_MOVED => raw_len.saturating_mul(WORK_LITERAL),
         coder::CORRECTIONS_LAYERED => raw_len.saturating_mul(WORK_CORRECTED),
-        coder::LAYERED | coder::LAYERED_MOVED => raw_len.saturating_mul(WORK_LAYERED),
         _ => 0,
     }
 }
@@ -154,7 +155,7 @@ pub(crate) fn decoding(coder: u64, raw_len: u64) -> u64 {
 /// it as it came.
 pub(crate) fn loaded(coder: u64, dictionary_len: u64) -> u64 {
     match coder {
-        coder::LAYERED | coder::LAYERED_MOVED => 0,
+        coder::LITERALS | coder::LITERALS_MOVED => 0,
         _ => dictionary_len,
     }
 }
@@ -163,9 +164,6 @@ pub(crate) fn loaded(coder: u64, dictionary_len: u64) -> u64 {
 pub(crate) fn loading(coder: u64, dictionary_len: u64) -> u64 {
     match coder {
         coder::LITERALS | coder::LITERALS_MOVED => dictionary_len.saturating_mul(1 + WORK_LEARNED),
-        coder::LAYERED | coder::LAYERED_MOVED => {
-            dictionary_len.saturating_mul(1 + WORK_LEARNED_LAYERED)
-        }
         _ => dictionary_len,
     }
 }
@@ -222,10 +220,14 @@ mod tests {
 
     #[test]
     fn streams_count_their_windows() {
-        assert_eq!(stream(0, 23, 0), 0);
-        assert_eq!(stream(1, 20, 5), (512 << 10) + (1 << 20) + 5);
-        assert_eq!(stream(2, 10, 0), 2 * ((512 << 10) + 1024));
-        assert_eq!(stream(7, 20, 1 << 20), (9 << 20) + (16 << 20) + (2 << 20));
-        assert_eq!(stream(8, 10, 0), (9 << 20) + (16 << 12) + 1024);
+        assert_eq!(stream((coder::STORED, None), 23, 0), 0);
+        assert_eq!(stream((coder::ZSTD, None), 20, 5), (512 << 10) + (1 << 20) + 5);
+        assert_eq!(stream((coder::SPARSE, None), 10, 0), 2 * ((512 << 10) + 1024));
+        let (text, code) = (Some(Sort::Text), Some(Sort::X86_64));
+        assert_eq!(
+            stream((coder::LITERALS, text), 20, 1 << 20),
+            (12 << 20) + (16 << 20) + (2 << 20)
+        );
+        assert_eq!(stream((coder::LITERALS_MOVED, code), 10, 0), (15 << 20) + (16 << 12) + 1024);
     }
 }

@@ -57,7 +57,8 @@ pub use streams::Range;
 #[cfg(feature = "encode")]
 pub(crate) mod inner {
     pub(crate) use super::coder::{
-        CorrectionReader, CorrectionWriter, Corrections, LiteralReader, encode_literals, measured,
+        CorrectionReader, CorrectionWriter, Corrections, LiteralReader, Sort, encode_literals,
+        measured,
     };
 }
 #[cfg(feature = "encode")]

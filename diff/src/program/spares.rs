@@ -10,7 +10,7 @@ use super::model::{self, Tables};
 /// The coders of literals by mixing.
 macro_rules! of_literals {
     () => {
-        coder::LITERALS | coder::LITERALS_MOVED | coder::LAYERED | coder::LAYERED_MOVED
+        coder::LITERALS | coder::LITERALS_MOVED
     };
 }
 
@@ -124,6 +124,7 @@ impl Spares {
 
 #[cfg(test)]
 mod tests {
+    use super::super::coder::Sort;
     use super::*;
 
     fn held(spares: &Spares) -> (bool, bool) {
@@ -133,7 +134,7 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_given_up() {
         let mut spares = Spares::default();
-        spares.keep_literals(Box::new(LiteralReader::new(10, None, Vec::new())), 100);
+        spares.keep_literals(Box::new(LiteralReader::new(10, Sort::Text, Vec::new())), 100);
         spares.keep_bytes(Box::new(ByteReader::new()), 50);
         assert_eq!(spares.memory(), 150);
         spares.keep_within(150);
@@ -148,7 +149,7 @@ mod tests {
     #[test]
     fn what_is_claimed_counts_no_more() {
         let mut spares = Spares::default();
-        spares.keep_literals(Box::new(LiteralReader::new(10, None, vec![0; 5])), 100);
+        spares.keep_literals(Box::new(LiteralReader::new(10, Sort::X86_64, vec![0; 5])), 100);
         spares.keep_bytes(Box::new(ByteReader::new()), 50);
         spares.claim(coder::LITERALS_MOVED);
         spares.claim(coder::ZSTD);

@@ -58,11 +58,12 @@ impl Coding {
                 Some(spare) => spare.again(),
                 None => ByteReader::new(),
             })),
-            coder::LITERALS | coder::LITERALS_MOVED | coder::LAYERED | coder::LAYERED_MOVED => {
+            coder::LITERALS | coder::LITERALS_MOVED => {
+                let sort = record.sort.ok_or_else(|| out_of_range("the sort of literals"))?;
                 Self::Literals {
                     reader: Box::new(match spares.literals() {
-                        Some(spare) => spare.again(window_log, record.sort, dictionary),
-                        None => LiteralReader::new(window_log, record.sort, dictionary),
+                        Some(spare) => spare.again(window_log, sort, dictionary),
+                        None => LiteralReader::new(window_log, sort, dictionary),
                     }),
                     places: Places::new(&record.dictionary),
                 }
@@ -137,7 +138,7 @@ impl Stream {
 
     /// Whether the coder asks what follows literals.
     pub(crate) fn looks_ahead(&self) -> bool {
-        matches!(self.coder, coder::LAYERED | coder::LAYERED_MOVED)
+        matches!(self.coder, coder::LITERALS | coder::LITERALS_MOVED)
     }
 
     /// The next `len` raw bytes stand in for what a source has at an offset; then comes what one has at another.

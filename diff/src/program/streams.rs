@@ -73,8 +73,7 @@ impl Record {
         if stored && (record.continued || record.raw_len != record.coded_len) {
             return Err(out_of_range("the length of a stored stream"));
         }
-        let of_literals = matches!(record.coder, coder::LITERALS | coder::LITERALS_MOVED)
-            || is_layered(record.coder);
+        let of_literals = is_mixed(record.coder);
         let of_corrections = matches!(
             record.coder,
             coder::CORRECTIONS | coder::CORRECTIONS_BY_CLASS | coder::CORRECTIONS_LAYERED
@@ -90,7 +89,7 @@ impl Record {
                 return Err(out_of_range("the window of a stream"));
             }
         }
-        if is_layered(record.coder) && !record.continued {
+        if of_literals && !record.continued {
             let sort = Sort::from_number(input.byte()?);
             record.sort = Some(sort.ok_or_else(|| out_of_range("the sort of literals"))?);
         }
@@ -108,12 +107,12 @@ impl Record {
 
     /// Bytes that the stream appends to its dictionary.
     pub(crate) fn room(&self) -> usize {
-        if is_layered(self.coder) { 1 << self.window_log.min(30) } else { 0 }
+        if is_mixed(self.coder) { 1 << self.window_log.min(30) } else { 0 }
     }
 
     /// The memory that the stream counts as while it can be continued.
     pub(crate) fn memory(&self) -> u64 {
-        meter::stream(self.coder, self.window_log, self.dictionary_len())
+        meter::stream((self.coder, self.sort), self.window_log, self.dictionary_len())
     }
 
     /// Appends the record.
@@ -147,17 +146,17 @@ fn has_window(coder: u64) -> bool {
 
 /// Whether a fresh stream of a coder has a dictionary.
 fn has_dictionary(coder: u64) -> bool {
-    matches!(coder, coder::ZSTD | coder::LZMA | coder::LITERALS | coder::LAYERED) || is_moved(coder)
+    matches!(coder, coder::ZSTD | coder::LZMA | coder::LITERALS) || is_moved(coder)
 }
 
 /// Whether the dictionary of a stream is turned by the model of the run.
 pub(crate) fn is_moved(coder: u64) -> bool {
-    matches!(coder, coder::LZMA_MOVED | coder::LITERALS_MOVED | coder::LAYERED_MOVED)
+    matches!(coder, coder::LZMA_MOVED | coder::LITERALS_MOVED)
 }
 
-/// Whether a stream holds literals by mixing in layers.
-fn is_layered(coder: u64) -> bool {
-    matches!(coder, coder::LAYERED | coder::LAYERED_MOVED)
+/// Whether a stream holds literals by mixing.
+fn is_mixed(coder: u64) -> bool {
+    matches!(coder, coder::LITERALS | coder::LITERALS_MOVED)
 }
 
 /// Finds places of a dictionary.

@@ -9,7 +9,7 @@ use super::table;
 /// Bytes of a dictionary that are learned at once, and what is learned about a place: so many bytes before and behind it.
 pub(super) const BLOCK: usize = 64;
 const BEFORE: usize = 256;
-const BEHIND: usize = 512;
+const BEHIND: usize = 768;
 
 /// For each whole block whether it was learned.
 #[derive(Debug, Clone, Default)]
@@ -45,8 +45,8 @@ mod tests {
     #[test]
     fn blocks_about_a_place_are_taken_once() {
         let mut blocks = Blocks::default().again(2000);
-        assert_eq!(blocks.about(1000, 2000), 11..23);
-        assert_eq!((blocks.about(10, 2000), blocks.about(1999, 2000)), (0..8, 27..31));
+        assert_eq!(blocks.about(1000, 2000), 11..27);
+        assert_eq!((blocks.about(10, 2000), blocks.about(1999, 2000)), (0..12, 27..31));
         assert_eq!((blocks.take(3), blocks.take(3), blocks.take(31)), (Some(192), None, None));
         assert_eq!(blocks.again(200).take(2), Some(128));
     }

@@ -1,7 +1,7 @@
 //! Two layers of weights: sets for the same inputs, each selected by a context of its own, and weights for what these say.
 //!
 //! As in the later versions of PAQ (M. Mahoney), in integers. Every constant here is part of the format
-//! (docs/delta-format.md, "Literals in layers" and "Corrections in layers").
+//! (docs/delta-format.md, "Literals by mixing" and "Corrections in layers").
 
 use super::mixing::squashed;
 use super::table;
@@ -115,10 +115,14 @@ impl<const INPUTS: usize, const SETS: usize> Layers<INPUTS, SETS> {
 
 #[inline(always)]
 fn dot<const INPUTS: usize>(inputs: &[i16; INPUTS], weights: &[i16; INPUTS]) -> i32 {
-    let mut sum = 0i32;
-    for i in 0..INPUTS {
-        sum = sum.wrapping_add(i32::from(inputs[i]) * i32::from(weights[i]));
+    let mut sums = [0i32; 8];
+    for (inputs, weights) in inputs.as_chunks::<8>().0.iter().zip(weights.as_chunks::<8>().0) {
+        for lane in 0..8 {
+            let product = i32::from(inputs[lane]) * i32::from(weights[lane]);
+            sums[lane] = sums[lane].wrapping_add(product);
+        }
     }
+    let sum = sums.iter().fold(0i32, |all, sum| all.wrapping_add(*sum));
     (sum >> 14).clamp(-2047, 2047)
 }
 

@@ -5,27 +5,27 @@ mod blocks;
 mod bytes;
 mod corrections;
 mod frame;
-mod layered;
+mod histories;
 mod layers;
 mod literals;
 mod lzma;
 mod mixed;
 mod mixing;
-mod pair;
 mod pointers;
+mod refinement;
 mod slots;
 mod sparse;
 
 pub(crate) use frame::FrameReader;
 #[cfg(feature = "encode")]
 pub(crate) use frame::{encode_frame, window_log};
-pub(crate) use layered::{Sort, Stand};
+pub(crate) use literals::{Sort, Stand};
 pub(crate) use lzma::{CONTEXT as LZMA_CONTEXT, LzmaReader};
 #[cfg(feature = "encode")]
 pub(crate) use lzma::{Effort, Shape, encode_lzma};
 pub(crate) use mixed::{
     BY_CLASS_MEMORY, BYTES_MEMORY, ByteReader, CORRECTIONS_MEMORY, CorrectionReader, Corrections,
-    IN_LAYERS_MEMORY, LiteralReader, layered_memory, literals_memory,
+    IN_LAYERS_MEMORY, LiteralReader, literals_memory,
 };
 #[cfg(feature = "encode")]
 pub(crate) use mixed::{CorrectionWriter, encode_bytes, encode_literals, measured};

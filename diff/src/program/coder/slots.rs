@@ -1,5 +1,5 @@
 //! Slots that remember their last decisions beside a probability, and what came of like histories
-//! (docs/delta-format.md, "Literals in layers").
+//! (docs/delta-format.md, "Corrections in layers").
 
 use super::mixing::{HALF, moved, stretched};
 

@@ -273,7 +273,7 @@ impl Chain {
             all.push(Coded::new(coder::BYTES, &raw_lens, encode_bytes(&refs)));
         }
         if tried.literals {
-            let sort = tried.layered.then(|| sort_of(self.kind));
+            let sort = sort_of(self.kind);
             let dictionary = self.dictionary.clone();
             all.push(mix_literals(&refs, &marks, &raw_lens, sort, dictionary, read)?);
         }
@@ -286,17 +286,17 @@ impl Chain {
     }
 }
 
-/// What literals of a kind are, to a model in layers.
+/// What literals of a kind are, to a model of them.
 fn sort_of(kind: u64) -> Sort {
     if kind == stream::CODE { Sort::X86_64 } else { Sort::Text }
 }
 
-/// By mixing, in layers where a sort is given, with what the dictionary has where the literals stand.
+/// By mixing, with what the dictionary has where the literals stand.
 fn mix_literals(
     pieces: &[&[u8]],
     marks: &[Vec<Mark>],
     raw_lens: &[u64],
-    sort: Option<Sort>,
+    sort: Sort,
     dictionary: Dictionary,
     read: &impl Fn(&[Range]) -> Result<Vec<u8>, Failure>,
 ) -> Result<Coded, Failure> {
@@ -315,16 +315,11 @@ fn mix_literals(
     let marks: Vec<Vec<_>> = marks.iter().map(|marks| marks.iter().map(place).collect()).collect();
     let coded = encode_literals(window_log, sort, &bytes, pieces, &marks);
     let moved = dictionary.moved.is_some();
-    let coder = match (sort, moved) {
-        (None, false) => coder::LITERALS,
-        (None, true) => coder::LITERALS_MOVED,
-        (Some(_), false) => coder::LAYERED,
-        (Some(_), true) => coder::LAYERED_MOVED,
-    };
+    let coder = if moved { coder::LITERALS_MOVED } else { coder::LITERALS };
     let turning = dictionary.work();
     Ok(Coded {
         window_log,
-        sort,
+        sort: Some(sort),
         turning,
         dictionary: dictionary.ranges,
         ..Coded::new(coder, raw_lens, coded)

@@ -45,9 +45,6 @@ const CODE_DICTIONARY: u64 = 2 << 20;
 /// Raw bytes up to which they are mixed where time does not matter.
 const MOST_MIXED: u64 = 4 << 20;
 
-/// Raw bytes, neither text nor code, up to which layers are worth their memory beside those of the code.
-const RAW_LAYERED: u64 = 64 << 10;
-
 /// Which coders are tried for a chain of bytes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Tried {
@@ -55,8 +52,6 @@ pub(super) struct Tried {
     pub(super) bytes: bool,
     /// That of literals by mixing.
     pub(super) literals: bool,
-    /// The same in layers.
-    pub(super) layered: bool,
     /// One that searches: LZMA or zstd.
     pub(super) search: bool,
 }
@@ -65,11 +60,11 @@ impl Choice {
     /// What is tried for so many bytes of a kind with a dictionary of so many.
     pub(super) fn tried(self, kind: u64, raw_len: u64, dictionary_len: u64) -> Tried {
         if !self.mixing {
-            return Tried { bytes: false, literals: false, layered: false, search: true };
+            return Tried { bytes: false, literals: false, search: true };
         }
         let strong = self.coders != Coders::Quick;
         if kind <= stream::COLUMNS {
-            return Tried { bytes: strong, literals: false, layered: false, search: !strong };
+            return Tried { bytes: strong, literals: false, search: !strong };
         }
         let mixed = match (kind, self.coders) {
             (stream::TEXT | stream::CODE | stream::RAW, Coders::Most) => MOST_MIXED,
@@ -80,12 +75,9 @@ impl Choice {
         };
         let literals = raw_len <= mixed && (kind == stream::TEXT || raw_len >= LEAST_MIXED);
         let few = if literals { VERY_FEW } else { FEW };
-        let layered = literals
-            && self.coders == Coders::Most
-            && (kind != stream::RAW || raw_len <= RAW_LAYERED);
-        // Of text and of code, the one in layers, mixing makes less, unless they repeat the dictionary as it is.
-        let search = !(literals && kind == stream::TEXT || layered && kind == stream::CODE);
-        Tried { bytes: strong && raw_len <= few, literals, layered, search }
+        // Of text and of code mixing makes less, unless they repeat the dictionary as it is.
+        let search = !(literals && kind != stream::RAW);
+        Tried { bytes: strong && raw_len <= few, literals, search }
     }
 
     /// How long LZMA searches for literals of a kind; none where zstd takes its place.
@@ -143,15 +135,14 @@ mod tests {
     }
 
     #[test]
-    fn layers_are_for_the_most_effort() {
+    fn much_code_is_mixed_with_the_most_effort() {
         let most = choice(Coders::Most);
         for kind in [stream::TEXT, stream::CODE] {
-            assert!(most.tried(kind, MOST_MIXED, 0).layered, "{kind}");
-            assert!(!choice(Coders::Usual).tried(kind, 5000, 0).layered, "{kind}");
+            let tried = most.tried(kind, MOST_MIXED, 0);
+            assert!(tried.literals && !tried.search, "{kind}");
         }
-        assert!(most.tried(stream::RAW, RAW_LAYERED, 0).layered);
-        let raw = most.tried(stream::RAW, RAW_LAYERED + 1, 0);
-        assert!(raw.literals && !raw.layered);
+        let raw = most.tried(stream::RAW, MOST_MIXED, 0);
+        assert!(raw.literals && raw.search);
         assert!(most.layers_corrections() && !choice(Coders::Usual).layers_corrections());
     }
 

@@ -2,11 +2,11 @@
 //! (docs/delta-format.md, "Corrections in layers").
 
 use super::super::binary::Binary;
-use super::super::layered::instruction::Following;
-use super::super::layered::spread;
 use super::super::layers::{Layers, Selected, Shape};
+use super::super::literals::instruction::Following;
+use super::super::literals::spread;
 use super::super::mixing::squashed;
-use super::super::pair::Refinement;
+use super::super::refinement::Refinement;
 use super::super::slots::{Histories, NEW};
 use super::super::table;
 use super::differences::Wrong;

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use super::super::super::limits::BLOCK_LEN;
 use super::super::binary::Writer;
 use super::{
-    ByClass, ByteModel, CorrectionModel, InLayers, LayeredModel, LiteralModel, Plain, Sort, Stand,
+    ByClass, ByteModel, CodeModel, CorrectionModel, InLayers, Plain, Sort, Stand, TextModel,
 };
 
 /// The models that are written.
@@ -124,24 +124,23 @@ pub(crate) fn encode_bytes(pieces: &[&[u8]]) -> Vec<Vec<u8>> {
 }
 
 /// Codes pieces of one stream, at most 2^`window_log` bytes; returns the coded bytes of each. `marks` say for each piece
-/// where in it literals begin, ascending, and where they stand. In layers if they have a sort.
+/// where in it literals begin, ascending, and where they stand.
 pub(crate) fn encode_literals(
     window_log: u8,
-    sort: Option<Sort>,
+    sort: Sort,
     dictionary: &[u8],
     pieces: &[&[u8]],
     marks: &[Vec<(usize, Stand)>],
 ) -> Vec<Vec<u8>> {
     let literals = 1 << window_log.min(30);
     match sort {
-        None => {
-            let model = LiteralModel::new(dictionary.to_vec(), literals);
-            let stand = |model: &mut LiteralModel, stand: Stand| model.stand(stand.place);
-            encode(model, pieces, marks, stand, LiteralModel::code)
+        Sort::Text => {
+            let model = TextModel::new(dictionary.to_vec(), literals);
+            encode(model, pieces, marks, TextModel::stand, TextModel::code)
         }
-        Some(sort) => {
-            let model = LayeredModel::new(sort, dictionary.to_vec(), literals);
-            encode(model, pieces, marks, LayeredModel::stand, LayeredModel::code)
+        Sort::X86_64 => {
+            let model = CodeModel::new(dictionary.to_vec(), literals);
+            encode(model, pieces, marks, CodeModel::stand, CodeModel::code)
         }
     }
 }

@@ -6,8 +6,7 @@ use super::binary::{Reader, Reading};
 use super::bytes::ByteModel;
 use super::corrections::{ByClass, CorrectionModel, First, InLayers, Plain};
 use super::damaged;
-use super::layered::{LayeredModel, Sort, Stand};
-use super::literals::LiteralModel;
+use super::literals::{CodeModel, Sort, Stand, TextModel};
 use super::pointers::Pointers;
 
 /// Memory that a stream of corrections by mixing counts as.
@@ -19,24 +18,21 @@ pub(crate) const IN_LAYERS_MEMORY: u64 = 13 << 20;
 /// Memory that a stream of bytes by mixing counts as.
 pub(crate) const BYTES_MEMORY: u64 = 5 << 19;
 
-/// Memory that a stream of literals by mixing counts as, beside its window, its dictionary and the tables of pointers.
-const LITERALS_MEMORY: u64 = 9 << 20;
+/// Memory that streams of literals by mixing count as, by their sort, beside window, dictionary and the tables of pointers.
+const TEXT_MEMORY: u64 = 12 << 20;
+const CODE_MEMORY: u64 = 15 << 20;
 
 /// Memory that a stream of literals by mixing counts as, beside its dictionary.
-pub(crate) fn literals_memory(window: u64, dictionary_len: u64) -> u64 {
-    LITERALS_MEMORY + window + Pointers::memory(window + dictionary_len)
+pub(crate) fn literals_memory(sort: Sort, window: u64, dictionary_len: u64) -> u64 {
+    let own = match sort {
+        Sort::Text => TEXT_MEMORY,
+        Sort::X86_64 => CODE_MEMORY,
+    };
+    own + window + Pointers::memory(window + dictionary_len)
 }
 
-/// The same in layers.
-const LAYERED_MEMORY: u64 = 15 << 20;
-
-/// Memory that a stream of literals by mixing in layers counts as, beside its dictionary.
-pub(crate) fn layered_memory(window: u64, dictionary_len: u64) -> u64 {
-    LAYERED_MEMORY + window + Pointers::memory(window + dictionary_len)
-}
-
-const _: () = assert!(LiteralModel::MEMORY < LITERALS_MEMORY);
-const _: () = assert!(LayeredModel::MEMORY < LAYERED_MEMORY);
+const _: () = assert!(TextModel::MEMORY < TEXT_MEMORY);
+const _: () = assert!(CodeModel::MEMORY < CODE_MEMORY);
 const _: () = assert!(CorrectionModel::<Plain<First>>::MEMORY < CORRECTIONS_MEMORY);
 const _: () = assert!(CorrectionModel::<Plain<ByClass>>::MEMORY < BY_CLASS_MEMORY);
 const _: () = assert!(CorrectionModel::<InLayers>::MEMORY < IN_LAYERS_MEMORY);
@@ -182,58 +178,63 @@ pub(crate) struct LiteralReader {
     reading: Reading,
 }
 
-/// The model of one of the two coders.
+/// The model of one sort.
 #[derive(Debug)]
 enum Literals {
-    First(Box<LiteralModel>),
-    Layered(Box<LayeredModel>),
+    Text(Box<TextModel>),
+    Code(Box<CodeModel>),
 }
 
 impl Literals {
+    fn new(sort: Sort, dictionary: Vec<u8>, literals: usize) -> Self {
+        match sort {
+            Sort::Text => Self::Text(Box::new(TextModel::new(dictionary, literals))),
+            Sort::X86_64 => Self::Code(Box::new(CodeModel::new(dictionary, literals))),
+        }
+    }
+
+    /// In the memory of one that was given up, if that was of this sort.
+    fn again(self, sort: Sort, dictionary: Vec<u8>, literals: usize) -> Self {
+        match (self, sort) {
+            (Self::Text(model), Sort::Text) => {
+                Self::Text(Box::new(model.again(dictionary, literals)))
+            }
+            (Self::Code(model), Sort::X86_64) => {
+                Self::Code(Box::new(model.again(dictionary, literals)))
+            }
+            (other, sort) => {
+                drop(other);
+                Self::new(sort, dictionary, literals)
+            }
+        }
+    }
+
     fn has_room(&self, literals: usize) -> bool {
         match self {
-            Self::First(model) => model.has_room(literals),
-            Self::Layered(model) => model.has_room(literals),
+            Self::Text(model) => model.has_room(literals),
+            Self::Code(model) => model.has_room(literals),
         }
     }
 }
 
 impl LiteralReader {
-    /// A fresh stream of at most 2^`window_log` bytes, in layers if these have a sort; [`LiteralReader::begin`] comes next.
-    pub(crate) fn new(window_log: u8, sort: Option<Sort>, dictionary: Vec<u8>) -> Self {
-        let literals = 1 << window_log.min(30);
-        let model = match sort {
-            None => Literals::First(Box::new(LiteralModel::new(dictionary, literals))),
-            Some(sort) => {
-                Literals::Layered(Box::new(LayeredModel::new(sort, dictionary, literals)))
-            }
-        };
+    /// A fresh stream of at most 2^`window_log` bytes; [`LiteralReader::begin`] comes next.
+    pub(crate) fn new(window_log: u8, sort: Sort, dictionary: Vec<u8>) -> Self {
+        let model = Literals::new(sort, dictionary, 1 << window_log.min(30));
         Self { model, reading: Reading::default() }
     }
 
     /// A fresh stream like [`LiteralReader::new`], in the memory of one that was given up.
-    pub(crate) fn again(self, window_log: u8, sort: Option<Sort>, dictionary: Vec<u8>) -> Self {
-        let literals = 1 << window_log.min(30);
-        let model = match (self.model, sort) {
-            (Literals::First(model), None) => {
-                Literals::First(Box::new(model.again(dictionary, literals)))
-            }
-            (Literals::Layered(model), Some(sort)) => {
-                Literals::Layered(Box::new(model.again(sort, dictionary, literals)))
-            }
-            (other, sort) => {
-                drop(other);
-                return Self::new(window_log, sort, dictionary);
-            }
-        };
+    pub(crate) fn again(self, window_log: u8, sort: Sort, dictionary: Vec<u8>) -> Self {
+        let model = self.model.again(sort, dictionary, 1 << window_log.min(30));
         Self { model, reading: Reading::default() }
     }
 
     /// Memory for the dictionary of the next stream.
     pub(crate) fn take_history(&mut self) -> Vec<u8> {
         match &mut self.model {
-            Literals::First(model) => model.take_history(),
-            Literals::Layered(model) => model.take_history(),
+            Literals::Text(model) => model.take_history(),
+            Literals::Code(model) => model.take_history(),
         }
     }
 
@@ -245,8 +246,8 @@ impl LiteralReader {
     /// Literals begin.
     pub(crate) fn stand(&mut self, stand: Stand) {
         match &mut self.model {
-            Literals::First(model) => model.stand(stand.place),
-            Literals::Layered(model) => model.stand(stand),
+            Literals::Text(model) => model.stand(stand),
+            Literals::Code(model) => model.stand(stand),
         }
     }
 
@@ -256,8 +257,8 @@ impl LiteralReader {
             return Err(damaged());
         }
         match &mut self.model {
-            Literals::First(model) => fill(&mut self.reading, coded, out, |r| model.code(r, 0)),
-            Literals::Layered(model) => fill(&mut self.reading, coded, out, |r| model.code(r, 0)),
+            Literals::Text(model) => fill(&mut self.reading, coded, out, |r| model.code(r, 0)),
+            Literals::Code(model) => fill(&mut self.reading, coded, out, |r| model.code(r, 0)),
         }
     }
 

@@ -80,7 +80,7 @@ proptest! {
         pieces in prop::collection::vec(prop::collection::vec(97u8..101, 0..200), 1..4),
         dictionary in prop::collection::vec(97u8..101, 0..900),
         place: Option<prop::sample::Index>,
-        sort in prop_oneof![Just(None), Just(Some(Sort::Text)), Just(Some(Sort::X86_64))],
+        sort in prop_oneof![Just(Sort::Text), Just(Sort::X86_64)],
     ) {
         let refs: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
         let place = place.map(|place| place.index(dictionary.len() + 10));
@@ -153,7 +153,7 @@ fn literals_like_the_dictionary_cost_little() {
         .flat_map(|i| format!("w{} ", i.wrapping_mul(7919) % 997).into_bytes())
         .collect();
     let text = &words[4000..9000];
-    for sort in [None, Some(Sort::Text)] {
+    for sort in [Sort::Text, Sort::X86_64] {
         let len = |dictionary: &[u8], place: Option<usize>| {
             let stand = Stand { place, len: text.len(), end: None };
             encode_literals(14, sort, dictionary, &[text], &[vec![(0, stand)]]).concat().len()
@@ -168,15 +168,14 @@ fn readers_forget_what_they_read() {
     let words: Vec<u8> = (0..900u32).flat_map(|i| (i * i % 777).to_le_bytes()).collect();
     let pieces = [&words[..], &words[300..900]];
     let (all, few) = (words.clone(), words[40..50].to_vec());
-    let mut spare = LiteralReader::new(11, None, all.clone());
-    let (first, layered) = (None, Some(Sort::X86_64));
+    let mut spare = LiteralReader::new(11, Sort::Text, all.clone());
     let streams = [
-        (12, first, few.clone()),
-        (12, layered, all.clone()),
-        (11, Some(Sort::Text), few),
-        (12, layered, Vec::new()),
-        (12, first, all),
-        (13, first, Vec::new()),
+        (12, Sort::Text, few.clone()),
+        (12, Sort::X86_64, all.clone()),
+        (11, Sort::X86_64, few),
+        (12, Sort::X86_64, Vec::new()),
+        (12, Sort::Text, all),
+        (13, Sort::Text, Vec::new()),
     ];
     for (window_log, sort, dictionary) in streams {
         let coded = encode_literals(window_log, sort, &dictionary, &[pieces[1]], &[]).remove(0);
@@ -229,7 +228,7 @@ fn what_was_measured_before_does_not_count() {
 
 #[test]
 fn literals_have_a_window() {
-    for sort in [None, Some(Sort::Text)] {
+    for sort in [Sort::Text, Sort::X86_64] {
         let coded = encode_literals(11, sort, &[], &[&[5; 1100]], &[]).remove(0);
         for (window_log, fits) in [(10, false), (11, true)] {
             let mut reader = LiteralReader::new(window_log, sort, Vec::new());

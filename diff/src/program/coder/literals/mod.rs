@@ -1,42 +1,38 @@
-//! Literals by context mixing in two layers: slower and smaller than the first model of literals.
+//! Literals by context mixing, with content of a base as dictionary.
 //!
-//! What differs from that: contexts know the sort of bytes, instructions of x86-64 above all; each has what came of
-//! its decisions and what came of like histories; four sets of weights say something that a second layer
-//! weighs; and what follows the literals in the base is expected at their end (docs/delta-format.md, "Literals in layers").
+//! A byte follows from the bytes before it, as in the literals so far and in what the dictionary has near the place
+//! that the literals stand in for; from what followed the same bytes elsewhere; from what the base has at that place, and before what
+//! follows the literals. What contexts remember are histories; sets of weights say something that a second layer weighs
+//! (docs/delta-format.md, "Literals by mixing"). Of each sort of bytes the contexts are others, instructions of x86-64 above all.
 
-mod contexts;
 mod expected;
 pub(super) mod instruction;
 mod lines;
+mod sorts;
+mod text;
+mod x86_64;
 
 use super::binary::Binary;
 use super::blocks::{BLOCK, Blocks};
-use super::layers::{Layers, Selected, Shape};
+use super::layers::{Layers, Selected};
 use super::mixing::{hash, squashed};
-use super::pair::Refinement;
 use super::pointers::{POINTERS, Pointers};
-use contexts::Recent;
-pub(crate) use contexts::Sort;
-use expected::{Expected, NONE, PLACES, Place, Slots};
-use lines::{Half, Lines};
+use super::refinement::Refinement;
+use expected::{Expected, PLACES, Place, Slots};
+use lines::{Half, Lines, Taken};
+pub(crate) use sorts::Sort;
+use sorts::{Bytes, OfBit};
 
-/// Contexts of bytes.
-const CONTEXTS: usize = 12;
-/// Inputs of a decision, and sets of weights.
-const INPUTS: usize = 40;
-const SETS: usize = 4;
-const SHAPE: Shape<SETS> = Shape {
-    sizes: [1024, 256, 4096, 2048],
-    first: 1 << 11,
-    second: 65_536 / 3,
-    first_rate: 6,
-    second_rate: 3,
-};
-/// Inputs of these, from their slots and from histories; then those of what is expected, and one that is always the same.
-const OF_CONTEXTS: usize = 2 * CONTEXTS;
-const ALWAYS: usize = OF_CONTEXTS + 2 * POINTERS + 2 * PLACES;
+/// Inputs beside those of contexts: of pointers, of places, and one that is always the same.
+const OF_EXPECTED: usize = 2 * POINTERS + 2 * PLACES;
 const SAME: i16 = 256;
 const REFINED: usize = 1 << 10;
+
+/// The models of each sort.
+pub(super) type TextModel = LiteralModel<text::Text, { text::CONTEXTS }, 32, { text::SETS }>;
+pub(super) type CodeModel =
+    LiteralModel<x86_64::Instructions, { x86_64::CONTEXTS }, 40, { x86_64::SETS }>;
+
 /// Spreads two numbers over 32 bits, the low ones too.
 #[inline(always)]
 pub(super) fn spread(a: u32, b: u32) -> u32 {
@@ -57,14 +53,12 @@ pub(crate) struct Stand {
 
 /// The model; it lives on from piece to piece.
 #[derive(Debug, Clone)]
-pub(super) struct LayeredModel {
-    sort: Sort,
-    /// The dictionary and the literals so far.
+pub(super) struct LiteralModel<B, const CONTEXTS: usize, const INPUTS: usize, const SETS: usize> {
+    /// The dictionary and the literals so far, and the most of both.
     history: Vec<u8>,
-    dictionary_len: usize,
-    /// Bytes that the history may have.
     most: usize,
-    recent: Recent,
+    dictionary_len: usize,
+    recent: B,
     pointers: Pointers,
     /// Where the literals stand, and where they come to.
     places: [Place; PLACES],
@@ -73,57 +67,69 @@ pub(super) struct LayeredModel {
     left: usize,
     /// The blocks of the dictionary that were learned.
     learned: Blocks,
-    lines: Lines,
+    lines: Lines<CONTEXTS>,
     slots: Slots,
     layers: Layers<INPUTS, SETS>,
     refinements: [Refinement<REFINED>; 3],
 }
 
-impl LayeredModel {
+impl<B, const CONTEXTS: usize, const INPUTS: usize, const SETS: usize>
+    LiteralModel<B, CONTEXTS, INPUTS, SETS>
+where
+    B: Bytes<CONTEXTS, SETS>,
+{
+    /// Where inputs of contexts end, two of each, and where those of what is expected do.
+    const EXPECTED: usize = 2 * CONTEXTS;
+    const ALWAYS: usize = Self::EXPECTED + OF_EXPECTED;
+
     /// Bytes of memory beside history and pointers, the blocks of the largest dictionary among them.
     pub(super) const MEMORY: u64 = Slots::MEMORY
         + Blocks::MEMORY
-        + SHAPE.memory(INPUTS)
-        + Lines::MEMORY
+        + B::SHAPE.memory(INPUTS)
+        + Lines::<CONTEXTS>::MEMORY
         + 3 * Refinement::<REFINED>::MEMORY;
 
     /// A model with a dictionary, for at most so many literals.
-    pub(super) fn new(sort: Sort, dictionary: Vec<u8>, literals: usize) -> Self {
-        let tables = (Lines::default(), Pointers::default());
-        Self::with(tables, sort, dictionary, literals)
-    }
-
-    /// Forgets everything, and begins with this dictionary.
-    pub(super) fn again(self, sort: Sort, dictionary: Vec<u8>, literals: usize) -> Self {
-        Self::with((self.lines, self.pointers), sort, dictionary, literals)
-    }
-
-    /// A model in the memory of the largest tables of one that was given up.
-    fn with(
-        (lines, pointers): (Lines, Pointers),
-        sort: Sort,
-        mut history: Vec<u8>,
-        literals: usize,
-    ) -> Self {
-        let (dictionary_len, most) = (history.len(), history.len() + literals);
-        history.shrink_to(most);
-        history.reserve_exact(literals);
-        let refinement = Refinement::default().again();
-        Self {
-            sort,
-            pointers: pointers.again(&history, most as u64),
-            history,
-            dictionary_len,
-            most,
-            recent: Recent::new(sort),
+    pub(super) fn new(dictionary: Vec<u8>, literals: usize) -> Self {
+        let empty = Self {
+            history: Vec::new(),
+            most: 0,
+            dictionary_len: 0,
+            recent: B::default(),
+            pointers: Pointers::default(),
             places: [Place::default(); PLACES],
             since: 0,
             left: 0,
-            learned: Blocks::default().again(dictionary_len),
-            lines: lines.again(),
-            slots: Slots::new(),
-            layers: Layers::new(SHAPE),
-            refinements: [refinement.clone(), refinement.clone(), refinement],
+            learned: Blocks::default(),
+            lines: Lines::default(),
+            slots: Slots::default(),
+            layers: Layers::new(B::SHAPE),
+            refinements: Default::default(),
+        };
+        empty.again(dictionary, literals)
+    }
+
+    /// Forgets everything, and begins with this dictionary.
+    pub(super) fn again(self, dictionary: Vec<u8>, literals: usize) -> Self {
+        const { assert!(Self::ALWAYS < INPUTS && INPUTS.is_multiple_of(8)) };
+        let (dictionary_len, most) = (dictionary.len(), dictionary.len() + literals);
+        let mut history = dictionary;
+        history.shrink_to(most);
+        history.reserve_exact(literals);
+        Self {
+            pointers: self.pointers.again(&history, most as u64),
+            history,
+            most,
+            dictionary_len,
+            recent: B::default(),
+            places: [Place::default(); PLACES],
+            since: 0,
+            left: 0,
+            learned: self.learned.again(dictionary_len),
+            lines: self.lines.again(),
+            slots: self.slots.again(),
+            layers: self.layers.again(),
+            refinements: self.refinements.map(Refinement::again),
         }
     }
 
@@ -146,7 +152,7 @@ impl LayeredModel {
         self.places = [at, end.saturating_sub(stand.len)].map(|at| Place { at, wrong: 0 });
         (self.since, self.left) = (0, stand.len);
         if at > 0 {
-            self.recent = Recent::before(self.sort, &self.history, at);
+            self.recent = B::before(&self.history, at);
             self.pointers.reset();
             self.learn_about(at);
         }
@@ -156,47 +162,50 @@ impl LayeredModel {
     fn learn_about(&mut self, place: usize) {
         for block in self.learned.about(place, self.dictionary_len) {
             let Some(start) = self.learned.take(block) else { continue };
-            let mut recent = Recent::before(self.sort, &self.history, start);
+            let mut recent = B::before(&self.history, start);
             let mut contexts = [[0; BLOCK]; CONTEXTS];
             let Some(bytes) = self.history.get(start..start + BLOCK) else { return };
             for (at, &byte) in bytes.iter().enumerate() {
-                for (row, context) in contexts.iter_mut().zip(recent.contexts(NONE, NONE)) {
+                for (row, context) in contexts.iter_mut().zip(recent.contexts()) {
                     row[at] = context;
                 }
                 recent.push(byte);
             }
-            for number in self.sort.learned() {
-                self.lines.learn_bytes(number, bytes, &contexts[number]);
+            for (number, contexts) in contexts.iter().take(B::CERTAIN).enumerate() {
+                self.lines.learn_bytes(number, bytes, contexts);
             }
         }
     }
 
     /// Codes one byte; there must be room for it.
-    pub(super) fn code<B: Binary>(&mut self, binary: &mut B, value: u8) -> u8 {
-        self.pointers.look(&self.history, self.recent.bytes);
+    pub(super) fn code(&mut self, binary: &mut impl Binary, value: u8) -> u8 {
+        // What does not wait for what is expected comes into the cache first.
+        let mut contexts = self.recent.contexts();
+        let halves = |contexts: &[u32; CONTEXTS], before| -> [Half; CONTEXTS] {
+            std::array::from_fn(|number| Lines::<CONTEXTS>::half(number, contexts[number], before))
+        };
+        self.lines.touch(&halves(&contexts, 0));
+        self.pointers.look(&self.history, self.recent.last());
         let told = (self.since, self.left);
         let mut expected =
             Expected::new(&self.pointers, &self.history, &self.places, told, &self.recent);
         let [first, here] = expected.first_and_here();
-        let contexts = self.recent.contexts(first, here);
+        self.recent.expecting(&mut contexts, first, here);
         let places = [0, 1].map(|i| expected.bytes[POINTERS + i]);
         let mut tree = 1;
         for half in 0..2 {
             let before = if half == 0 { 0 } else { tree };
-            let mut halves = [Half::default(); CONTEXTS];
-            for number in 0..CONTEXTS {
-                halves[number] = Lines::half(number, contexts[number], before);
-            }
-            self.lines.touch(&halves);
-            expected.lines = halves.map(|half| self.lines.take(half));
+            let mut taken = self.lines.take(&halves(&contexts, before));
             let mut node = 1;
             for bit in (0..4).rev() {
                 let bit = bit + 4 - 4 * half;
                 let is_set = value >> bit & 1 == 1;
-                let is_set = self.code_bit(binary, is_set, &mut expected, (tree, node, bit));
+                let place = (tree, node, bit);
+                let is_set = self.code_bit(binary, is_set, (&mut expected, &mut taken), place);
                 tree = tree << 1 | u32::from(is_set);
                 node = node << 1 | usize::from(is_set);
             }
+            self.lines.put(&taken);
         }
         let byte = tree as u8;
         self.pointers.learn(&self.history, byte);
@@ -218,47 +227,28 @@ impl LayeredModel {
             true => 1 + (self.places[0].wrong & 7) as usize,
             false => 0,
         };
-        let (bit, upper) = (bit as usize, usize::from(bit > 3));
-        let following = &self.recent.following;
-        let sets = match self.sort {
-            Sort::Text => {
-                let left = if expected.is_right(POINTERS + 1) { 1 + self.left.min(7) } else { 0 };
-                [
-                    expected.last | upper << 8 | class.min(3) << 9,
-                    left << 6 | class.min(7) << 3 | bit,
-                ]
-            }
-            Sort::X86_64 => {
-                let state = following.state() as usize;
-                let (phase, left, is_address) = (state & 15, state >> 4 & 7, state >> 8);
-                let place = phase << 8 | left << 5 | class.min(7) << 2 | is_address << 1 | upper;
-                [place, following.opcode() | (phase & 7) << 8]
-            }
-        };
-        let second = following.phase() << 4 | usize::from(class > 0) << 3 | bit;
-        let [third, fourth] = sets;
-        let sets: [usize; SETS] =
-            [(class * 4 + others) << 4 | standing, tree as usize, third, fourth];
-        Selected { sets, second }
+        let of = OfBit { class, others, standing, tree: tree as usize, upper: bit > 3 };
+        let second = self.recent.phase() << 4 | usize::from(class > 0) << 3 | bit as usize;
+        Selected { sets: self.recent.sets(&of), second }
     }
 
     /// Codes a bit of a byte: `node` are the bits of the half so far behind a 1.
     #[inline(always)]
-    fn code_bit<B: Binary>(
+    fn code_bit(
         &mut self,
-        binary: &mut B,
+        binary: &mut impl Binary,
         value: bool,
-        expected: &mut Expected,
+        (expected, taken): (&mut Expected, &mut Taken<CONTEXTS>),
         (tree, node, bit): (u32, usize, u32),
     ) -> bool {
-        let inputs = self.inputs(expected, node, bit);
+        let inputs = self.inputs(expected, taken, node, bit);
         let selected = self.selected(expected, tree, bit);
         let weighed = self.layers.weigh(&inputs, selected);
         let [first, here] = expected.first_and_here();
         let contexts = [
             hash(here | first << 9, tree, 10),
-            hash(expected.last as u32 | tree << 8, 3, 10),
-            hash(expected.begun, tree, 10),
+            hash(expected.last | tree << 8, 3, 10),
+            hash(self.recent.begun(), tree, 10),
         ];
         let mut sum = squashed(weighed.output) * 16;
         let mut points = [None; 3];
@@ -275,7 +265,7 @@ impl LayeredModel {
             }
         }
         self.layers.learn(&inputs, &weighed, value);
-        self.lines.learn(&expected.lines, node, value);
+        self.lines.learn(taken, node, value);
         self.slots.learn(expected, bit, value);
         for byte in &mut expected.bytes {
             *byte = byte.filter(|byte| byte >> bit & 1 == u8::from(value));
@@ -285,11 +275,17 @@ impl LayeredModel {
 
     /// What contexts say, pointers by length and by what they expect, and places; 0 for what is not expected (any more).
     #[inline(always)]
-    fn inputs(&self, expected: &Expected, node: usize, bit: u32) -> [i16; INPUTS] {
+    fn inputs(
+        &self,
+        expected: &Expected,
+        taken: &Taken<CONTEXTS>,
+        node: usize,
+        bit: u32,
+    ) -> [i16; INPUTS] {
         let mut inputs = [0; INPUTS];
-        self.lines.inputs(&expected.lines, node, &mut inputs[..OF_CONTEXTS]);
-        self.slots.inputs(expected, bit, &mut inputs[OF_CONTEXTS..ALWAYS]);
-        inputs[ALWAYS] = SAME;
+        self.lines.inputs(taken, node, &mut inputs[..Self::EXPECTED]);
+        self.slots.inputs(expected, bit, &mut inputs[Self::EXPECTED..Self::ALWAYS]);
+        inputs[Self::ALWAYS] = SAME;
         inputs
     }
 }
@@ -319,16 +315,14 @@ mod tests {
     fn instructions_are_known_by_what_they_are() {
         let code = code();
         let len = |sort| encode_literals(17, sort, &[], &[&code], &[]).concat().len();
-        let (first, text, instructions) =
-            (len(None), len(Some(Sort::Text)), len(Some(Sort::X86_64)));
+        let (text, instructions) = (len(Sort::Text), len(Sort::X86_64));
         // Of these 16,000 are the bytes of fields.
-        let all = format!("{instructions} {text} {first}");
-        assert!(instructions < 16_500 && text > 17_500 && first > 17_500, "{all}");
+        assert!(instructions < 16_500 && text > 17_500, "{instructions} {text}");
     }
 
     #[test]
     fn a_place_of_the_dictionary_is_kept_inside() {
-        let mut model = LayeredModel::new(Sort::Text, vec![7; 300], 16);
+        let mut model = TextModel::new(vec![7; 300], 16);
         for (place, len, end, places) in [
             (Some(299), 4, Some(299), [299, 295]),
             (Some(300), 4, Some(3), [0, 0]),

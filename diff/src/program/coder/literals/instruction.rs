@@ -1,7 +1,7 @@
 //! Where in an instruction for x86-64 the next byte stands, and what the instructions before it were.
 //!
 //! Bytes are taken one after the other; instructions are those of the tables of the models
-//! (docs/delta-format.md, "Literals in layers"). The idea is that of the models of x86 code of paq8 (M. Mahoney and others).
+//! (docs/delta-format.md, "Literals by mixing"). The idea is that of the models of x86 code of paq8 (M. Mahoney and others).
 
 use super::super::super::model::x86_64::{Before, VECTOR_MAPS, behind_opcode};
 use super::spread;

@@ -2,8 +2,8 @@
 
 use super::super::mixing::{HALF, hash, moved, stretched};
 use super::super::pointers::{POINTERS, Pointers};
-use super::CONTEXTS;
-use super::contexts::Recent;
+use super::super::table;
+use super::sorts::Bytes;
 
 /// Decisions after which slots of what is expected learn no more slowly.
 const SLOW: u32 = 255;
@@ -15,7 +15,7 @@ const BY_PLACE: usize = 1 << 16;
 /// Places in the base: the standing place, and the one that what follows is counted back from.
 pub(super) const PLACES: usize = 2;
 /// What no byte is.
-pub(super) const NONE: u32 = 256;
+const NONE: u32 = 256;
 
 /// A place of the dictionary whose bytes are expected.
 #[derive(Debug, Clone, Copy, Default)]
@@ -50,23 +50,21 @@ pub(super) struct Expected {
     by_place: [usize; 2 * PLACES],
     /// By the length of each pointer, from 1.
     classes: [usize; POINTERS],
-    /// Lines of the contexts.
-    pub(super) lines: [usize; CONTEXTS],
-    pub(super) last: usize,
-    /// What instruction there is so far.
-    pub(super) begun: u32,
+    /// The last byte.
+    pub(super) last: u32,
 }
 
 impl Expected {
     /// What is expected of the next byte; `told` are the literals since the last place was told, and those that are left.
-    pub(super) fn new(
+    pub(super) fn new<const CONTEXTS: usize, const SETS: usize>(
         pointers: &Pointers,
         history: &[u8],
         places: &[Place; PLACES],
         told: (usize, usize),
-        recent: &Recent,
+        recent: &impl Bytes<CONTEXTS, SETS>,
     ) -> Self {
         let pointed = pointers.expected(history);
+        let last = recent.last() as u32 & 0xff;
         let [here, there] = places.map(|place| place.byte(history));
         let mut bytes = [here; POINTERS + PLACES];
         bytes[..POINTERS].copy_from_slice(&pointed);
@@ -76,7 +74,7 @@ impl Expected {
         for (i, pointer) in pointers.all.iter().enumerate() {
             let byte = pointed[i].map_or(0, u32::from);
             by_len[i] = i << 9 | pointer.len.min(63) << 3 | ((pointer.wrong & 3) as usize) << 1;
-            by_expected[i] = i << 16 | (hash(byte | recent.last() << 8, 0, 15) << 1) as usize;
+            by_expected[i] = i << 16 | (hash(byte | last << 8, 0, 15) << 1) as usize;
             classes[i] = match pointer.len {
                 0 => 1,
                 few @ 1..=15 => 2 + few / 4,
@@ -87,7 +85,7 @@ impl Expected {
         }
         let [standing, coming] = places.map(|place| place.wrong);
         let [here, there] = [here, there].map(|byte| byte.map_or(0, u32::from));
-        let phase = recent.following.phase() as u32;
+        let phase = recent.phase() as u32;
         let (since, left) = (told.0.min(15), told.1.min(127));
         let of_here = here | (standing & 3) << 8 | (since.min(3) as u32) << 10 | phase << 12;
         let of_there = there | (coming & 3) << 8 | (left.min(31) as u32) << 10;
@@ -97,10 +95,7 @@ impl Expected {
             left << 9 | ((coming & 255) as usize) << 1,
             (hash(of_there, 5, 15) << 1) as usize,
         ];
-        let last = recent.last() as usize;
-        let begun = recent.following.begun();
-        let lines = [0; CONTEXTS];
-        Self { bytes, by_len, by_expected, by_place, classes, lines, last, begun }
+        Self { bytes, by_len, by_expected, by_place, classes, last }
     }
 
     /// The first byte that a pointer expects, and that of the standing place.
@@ -124,7 +119,7 @@ impl Expected {
 }
 
 /// Slots of what is expected.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Slots {
     by_len: Vec<u32>,
     by_expected: Vec<u32>,
@@ -135,11 +130,12 @@ impl Slots {
     /// Bytes of memory.
     pub(super) const MEMORY: u64 = (BY_LEN + BY_EXPECTED + 2 * PLACES * BY_PLACE) as u64 * 4;
 
-    pub(super) fn new() -> Self {
+    /// Slots without experience, in the memory of others.
+    pub(super) fn again(self) -> Self {
         Self {
-            by_len: vec![HALF; BY_LEN],
-            by_expected: vec![HALF; BY_EXPECTED],
-            by_place: std::array::from_fn(|_| vec![HALF; BY_PLACE]),
+            by_len: table(self.by_len, BY_LEN, HALF),
+            by_expected: table(self.by_expected, BY_EXPECTED, HALF),
+            by_place: self.by_place.map(|slots| table(slots, BY_PLACE, HALF)),
         }
     }
 

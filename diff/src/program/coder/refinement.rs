@@ -1,0 +1,66 @@
+//! Corrects what was weighed by what came of it (docs/delta-format.md, "Mixing").
+
+use super::mixing::{POINTS, points};
+use super::table;
+
+/// Corrects probabilities by what came of them, in each of some contexts.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Refinement<const SIZE: usize> {
+    points: Vec<[u16; POINTS]>,
+}
+
+/// A place of a refinement, to learn at.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    context: usize,
+    point: usize,
+}
+
+impl<const SIZE: usize> Refinement<SIZE> {
+    /// Bytes of memory.
+    pub(super) const MEMORY: u64 = (SIZE * POINTS * 2) as u64;
+
+    /// Forgets what it learned.
+    pub(super) fn again(self) -> Self {
+        const { assert!(SIZE.is_power_of_two()) };
+        Self { points: table(self.points, SIZE, points()) }
+    }
+
+    /// What a stretched probability (−2047 to 2047) came to in a context, of 65536.
+    #[inline(always)]
+    pub(super) fn refine(&self, stretched: i32, context: usize) -> (i32, Place) {
+        let context = context % SIZE;
+        let place = (stretched + 2048) as usize % 4096;
+        let (low, part) = (place >> 7, (place & 127) as i32);
+        let points = &self.points[context];
+        let value = i32::from(points[low]) * (128 - part) + i32::from(points[low + 1]) * part;
+        (value >> 7, Place { context, point: low + (part >> 6) as usize })
+    }
+
+    /// The nearer point learns what the decision was.
+    #[inline(always)]
+    pub(super) fn learn(&mut self, place: Place, value: bool) {
+        let point = &mut self.points[place.context][place.point];
+        let goal = if value { 65_535 } else { 0 };
+        *point = (i32::from(*point) + ((goal - i32::from(*point)) >> 6)) as u16;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refinement_learns_how_sure_one_may_be() {
+        let mut refinement = Refinement::<4>::default().again();
+        let (start, _) = refinement.refine(0, 1);
+        assert!((32_000..33_600).contains(&start), "{start}");
+        for _ in 0..500 {
+            let (_, place) = refinement.refine(0, 1);
+            refinement.learn(place, true);
+        }
+        assert!(refinement.refine(0, 1).0 > 60_000);
+        assert_eq!(refinement.refine(0, 2).0, start);
+        assert!(refinement.refine(2047, 5).0 > refinement.refine(-2047, 5).0);
+    }
+}
