@@ -14,6 +14,8 @@ const BY_EXPECTED: usize = POINTERS << 16;
 const BY_PLACE: usize = 1 << 16;
 /// Places in the base: the standing place, and the one that what follows is counted back from.
 pub(super) const PLACES: usize = 2;
+/// Which of what is expected are pointers.
+const OF_POINTERS: u8 = (1 << POINTERS) - 1;
 /// What no byte is.
 const NONE: u32 = 256;
 
@@ -42,8 +44,9 @@ impl Place {
 
 /// What a byte is coded under.
 pub(super) struct Expected {
-    /// What each pointer expects, then each place, as long as the bits so far are like it.
-    pub(super) bytes: [Option<u8>; POINTERS + PLACES],
+    /// What each pointer expects, then each place; and which of them the bits so far are like, the first one lowest.
+    bytes: [u8; POINTERS + PLACES],
+    right: u8,
     /// Slots of the pointers and places, without the bit.
     by_len: [usize; POINTERS],
     by_expected: [usize; POINTERS],
@@ -66,9 +69,11 @@ impl Expected {
         let pointed = pointers.expected(history);
         let last = recent.last() as u32 & 0xff;
         let [here, there] = places.map(|place| place.byte(history));
-        let mut bytes = [here; POINTERS + PLACES];
-        bytes[..POINTERS].copy_from_slice(&pointed);
-        bytes[POINTERS + 1] = there;
+        let (mut bytes, mut right) = ([0; POINTERS + PLACES], 0);
+        for (i, byte) in pointed.into_iter().chain([here, there]).enumerate() {
+            bytes[i] = byte.unwrap_or(0);
+            right |= u8::from(byte.is_some()) << i;
+        }
         let (mut by_len, mut by_expected) = ([0; POINTERS], [0; POINTERS]);
         let mut classes = [0; POINTERS];
         for (i, pointer) in pointers.all.iter().enumerate() {
@@ -95,26 +100,47 @@ impl Expected {
             left << 9 | ((coming & 255) as usize) << 1,
             (hash(of_there, 5, 15) << 1) as usize,
         ];
-        Self { bytes, by_len, by_expected, by_place, classes, last }
+        Self { bytes, right, by_len, by_expected, by_place, classes, last }
     }
 
     /// The first byte that a pointer expects, and that of the standing place.
     #[inline(always)]
     pub(super) fn first_and_here(&self) -> [u32; 2] {
-        let first = self.bytes[..POINTERS].iter().find_map(|byte| *byte);
-        [first, self.bytes[POINTERS]].map(|byte| byte.map_or(NONE, u32::from))
+        let first = match self.right & OF_POINTERS {
+            0 => NONE,
+            pointers => self.bytes[pointers.trailing_zeros() as usize].into(),
+        };
+        let here = if self.is_right(POINTERS) { self.bytes[POINTERS].into() } else { NONE };
+        [first, here]
     }
 
+    #[inline(always)]
     pub(super) fn is_right(&self, i: usize) -> bool {
-        self.bytes[i].is_some()
+        self.right >> i & 1 == 1
+    }
+
+    /// What each place expects.
+    pub(super) fn of_places(&self) -> [Option<u8>; PLACES] {
+        [0, 1].map(|i| self.is_right(POINTERS + i).then_some(self.bytes[POINTERS + i]))
+    }
+
+    /// A bit was this one: what expected the other is right no more.
+    #[inline(always)]
+    pub(super) fn pass(&mut self, bit: u32, value: bool) {
+        let set = self.bytes.iter().rev().fold(0, |set, byte| set << 1 | byte >> bit & 1);
+        self.right &= if value { set } else { !set };
     }
 
     /// The class of the first pointer that is right so far, 0 without one, and how many others are.
     #[inline(always)]
     pub(super) fn class(&self) -> (usize, usize) {
-        let Some(first) = (0..POINTERS).find(|i| self.is_right(*i)) else { return (0, 0) };
-        let others = (first + 1..POINTERS).filter(|i| self.is_right(*i)).count();
-        (self.classes[first], others)
+        match self.right & OF_POINTERS {
+            0 => (0, 0),
+            pointers => {
+                let first = pointers.trailing_zeros() as usize;
+                (self.classes[first], pointers.count_ones() as usize - 1)
+            }
+        }
     }
 }
 
@@ -143,14 +169,18 @@ impl Slots {
     #[inline(always)]
     pub(super) fn inputs(&self, expected: &Expected, bit: u32, inputs: &mut [i16]) {
         for i in 0..POINTERS {
-            let Some(byte) = expected.bytes[i] else { continue };
-            let is_set = usize::from(byte >> bit & 1);
+            if !expected.is_right(i) {
+                continue;
+            }
+            let is_set = usize::from(expected.bytes[i] >> bit & 1);
             inputs[i] = stretched(self.by_len[expected.by_len[i] | is_set]);
             inputs[POINTERS + i] = stretched(self.by_expected[expected.by_expected[i] | is_set]);
         }
         for i in 0..PLACES {
-            let Some(byte) = expected.bytes[POINTERS + i] else { continue };
-            let is_set = usize::from(byte >> bit & 1);
+            if !expected.is_right(POINTERS + i) {
+                continue;
+            }
+            let is_set = usize::from(expected.bytes[POINTERS + i] >> bit & 1);
             for j in [2 * i, 2 * i + 1] {
                 inputs[2 * POINTERS + j] =
                     stretched(self.by_place[j][expected.by_place[j] | is_set]);
@@ -162,16 +192,20 @@ impl Slots {
     #[inline(always)]
     pub(super) fn learn(&mut self, expected: &Expected, bit: u32, value: bool) {
         for i in 0..POINTERS {
-            let Some(byte) = expected.bytes[i] else { continue };
-            let is_set = usize::from(byte >> bit & 1);
+            if !expected.is_right(i) {
+                continue;
+            }
+            let is_set = usize::from(expected.bytes[i] >> bit & 1);
             let slot = &mut self.by_len[expected.by_len[i] | is_set];
             *slot = moved(*slot, value, SLOW);
             let slot = &mut self.by_expected[expected.by_expected[i] | is_set];
             *slot = moved(*slot, value, FAST);
         }
         for i in 0..PLACES {
-            let Some(byte) = expected.bytes[POINTERS + i] else { continue };
-            let is_set = usize::from(byte >> bit & 1);
+            if !expected.is_right(POINTERS + i) {
+                continue;
+            }
+            let is_set = usize::from(expected.bytes[POINTERS + i] >> bit & 1);
             for (j, limit) in [(2 * i, SLOW), (2 * i + 1, FAST)] {
                 let slot = &mut self.by_place[j][expected.by_place[j] | is_set];
                 *slot = moved(*slot, value, limit);

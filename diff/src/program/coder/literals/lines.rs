@@ -76,19 +76,14 @@ impl<const N: usize> Lines<N> {
     #[inline(always)]
     fn take_one(&mut self, half: Half) -> (&mut Line, usize) {
         let Bucket(lines) = &mut self.buckets[half.bucket];
-        let mut least = (u8::MAX, 0);
-        let mut found = None;
-        for (way, line) in lines.iter().enumerate().rev() {
-            let known = known(line[1]);
-            least = if known <= least.0 { (known, way) } else { least };
-            found = if line[0] == half.check { Some(way) } else { found };
+        if let Some(way) = lines.iter().position(|line| line[0] == half.check) {
+            return (&mut lines[way], way);
         }
-        let way = found.unwrap_or(least.1);
-        let line = &mut lines[way % WAYS];
-        if found.is_none() {
-            *line = [0; 16];
-            line[0] = half.check;
-        }
+        let least = |(way, line): (usize, &Line)| (known(line[1]), way);
+        let (_, way) = lines.iter().enumerate().map(least).min().unwrap_or_default();
+        let line = &mut lines[way];
+        *line = [0; 16];
+        line[0] = half.check;
         (line, way)
     }
 

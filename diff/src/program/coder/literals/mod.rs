@@ -191,7 +191,7 @@ where
             Expected::new(&self.pointers, &self.history, &self.places, told, &self.recent);
         let [first, here] = expected.first_and_here();
         self.recent.expecting(&mut contexts, first, here);
-        let places = [0, 1].map(|i| expected.bytes[POINTERS + i]);
+        let places = expected.of_places();
         let mut tree = 1;
         for half in 0..2 {
             let before = if half == 0 { 0 } else { tree };
@@ -267,9 +267,7 @@ where
         self.layers.learn(&inputs, &weighed, value);
         self.lines.learn(taken, node, value);
         self.slots.learn(expected, bit, value);
-        for byte in &mut expected.bytes {
-            *byte = byte.filter(|byte| byte >> bit & 1 == u8::from(value));
-        }
+        expected.pass(bit, value);
         value
     }
 
