@@ -35,7 +35,7 @@ const FEW: u64 = 96 << 10;
 const VERY_FEW: u64 = 4 << 10;
 /// Raw bytes of literals, but of text, below which a model of them is not worth making.
 const LEAST_MIXED: u64 = 1 << 10;
-/// Raw bytes of literals up to which these are mixed, by kind: that is slower to read than LZMA, 2 µs a byte, so much text some 1.5 s.
+/// Raw bytes of literals up to which these are mixed, by kind: that is slower to read than LZMA, 2 µs a byte.
 const TEXT_MIXED: u64 = 768 << 10;
 const CODE_MIXED: u64 = 128 << 10;
 const RAW_MIXED: u64 = 256 << 10;
