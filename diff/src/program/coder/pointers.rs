@@ -71,12 +71,6 @@ impl Pointers {
         (POINTERS as u64 * 4) << bits(history)
     }
 
-    /// [`Pointers::look_at`] the entries of the last bytes.
-    #[inline]
-    pub(super) fn look(&mut self, history: &[u8], recent: u128) {
-        self.look_at(self.entries(recent), history, recent);
-    }
-
     /// Forgets where they point; then pointers into a dictionary, and into what follows it up to a history of `len` bytes.
     pub(super) fn again(self, dictionary: &[u8], len: u64) -> Self {
         let bits = bits(len);
@@ -104,7 +98,7 @@ impl Pointers {
 
     /// The entries of the last bytes. All of them come into the cache at once.
     #[inline(always)]
-    pub(super) fn entries(&self, recent: u128) -> [usize; POINTERS] {
+    fn entries(&self, recent: u128) -> [usize; POINTERS] {
         let mut slots = [0; POINTERS];
         let mut all = 0;
         for ((slot, table), len) in slots.iter_mut().zip(&self.tables).zip(LENS) {
@@ -115,10 +109,10 @@ impl Pointers {
         slots
     }
 
-    /// Pointers that point nowhere look where the last bytes stood before, by their entries; these are noted as standing at
-    /// the end.
-    #[inline(always)]
-    pub(super) fn look_at(&mut self, slots: [usize; POINTERS], history: &[u8], recent: u128) {
+    /// Pointers that point nowhere look where the last bytes stood before; these are noted as standing at the end.
+    #[inline]
+    pub(super) fn look(&mut self, history: &[u8], recent: u128) {
+        let slots = self.entries(recent);
         for (i, (pointer, table)) in self.all.iter_mut().zip(&mut self.tables).enumerate() {
             let (entry, len) = (&mut table[slots[i]], LENS[i]);
             if pointer.len == 0 {

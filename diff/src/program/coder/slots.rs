@@ -21,7 +21,7 @@ static STEPS: [i32; 32] = {
 
 /// Decisions of a slot that count.
 #[inline(always)]
-pub(super) fn count(slot: u32) -> u32 {
+fn count(slot: u32) -> u32 {
     slot & 63
 }
 

@@ -10,6 +10,7 @@ mod finish;
 mod kept;
 mod ledger;
 mod model;
+mod ops;
 mod quoted;
 mod unit;
 

@@ -171,7 +171,7 @@ where
                 }
                 recent.push(byte);
             }
-            for (number, contexts) in contexts.iter().take(B::CERTAIN).enumerate() {
+            for (number, contexts) in contexts.iter().take(CONTEXTS - 1).enumerate() {
                 self.lines.learn_bytes(number, bytes, contexts);
             }
         }
@@ -190,7 +190,7 @@ where
         let mut expected =
             Expected::new(&self.pointers, &self.history, &self.places, told, &self.recent);
         let [first, here] = expected.first_and_here();
-        self.recent.expecting(&mut contexts, first, here);
+        contexts[CONTEXTS - 1] = spread(first | here << 9, 0);
         let places = expected.of_places();
         let mut tree = 1;
         for half in 0..2 {

@@ -30,8 +30,6 @@ impl Sort {
 pub(in super::super) trait Bytes<const CONTEXTS: usize, const SETS: usize>:
     Debug + Clone + Copy + Default
 {
-    /// How many contexts follow from the bytes alone; in those behind them is also what is expected.
-    const CERTAIN: usize;
     /// The sets of weights.
     const SHAPE: Shape<SETS>;
 
@@ -40,17 +38,20 @@ pub(in super::super) trait Bytes<const CONTEXTS: usize, const SETS: usize>:
 
     fn push(&mut self, byte: u8);
 
-    /// Contexts of the next byte; those with what is expected are 0.
+    /// Contexts of the next byte; the last one, which is of what is expected, is 0.
     fn contexts(&self) -> [u32; CONTEXTS];
 
-    /// Adds the contexts with the bytes that a pointer and the standing place expect.
-    fn expecting(&self, contexts: &mut [u32; CONTEXTS], expected: u32, here: u32);
-
     /// The phase of an instruction; 0 without any.
-    fn phase(&self) -> usize;
+    #[inline(always)]
+    fn phase(&self) -> usize {
+        0
+    }
 
     /// A hash of the instruction so far, without bytes of fields; 0 without any.
-    fn begun(&self) -> u32;
+    #[inline(always)]
+    fn begun(&self) -> u32 {
+        0
+    }
 
     /// Which weights of each set.
     fn sets(&self, of: &OfBit) -> [usize; SETS];

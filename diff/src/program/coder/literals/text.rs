@@ -19,7 +19,6 @@ pub(in super::super) struct Text {
 }
 
 impl Bytes<CONTEXTS, SETS> for Text {
-    const CERTAIN: usize = CONTEXTS - 1;
     const SHAPE: Shape<SETS> = Shape {
         sizes: [1024, 2048],
         first: 1280,
@@ -62,21 +61,6 @@ impl Bytes<CONTEXTS, SETS> for Text {
             spread(spread(self.word, self.before), last),
             0,
         ]
-    }
-
-    #[inline(always)]
-    fn expecting(&self, contexts: &mut [u32; CONTEXTS], expected: u32, here: u32) {
-        contexts[CONTEXTS - 1] = spread(expected | here << 9, 0);
-    }
-
-    #[inline(always)]
-    fn phase(&self) -> usize {
-        0
-    }
-
-    #[inline(always)]
-    fn begun(&self) -> u32 {
-        0
     }
 
     #[inline(always)]

@@ -16,7 +16,6 @@ pub(in super::super) struct Instructions {
 }
 
 impl Bytes<CONTEXTS, SETS> for Instructions {
-    const CERTAIN: usize = CONTEXTS - 1;
     const SHAPE: Shape<SETS> = Shape {
         sizes: [1024, 256, 4096, 2048],
         first: 1 << 11,
@@ -43,11 +42,6 @@ impl Bytes<CONTEXTS, SETS> for Instructions {
         let [two, three, far] =
             [low & 0xffff, low & 0xff_ffff, low >> 16].map(|bytes| spread(bytes, 0));
         [two, three, far, a, b, c, d, e, f, g, h, 0]
-    }
-
-    #[inline(always)]
-    fn expecting(&self, contexts: &mut [u32; CONTEXTS], expected: u32, here: u32) {
-        contexts[CONTEXTS - 1] = spread(expected | here << 9, 0);
     }
 
     #[inline(always)]
