@@ -142,6 +142,13 @@ pub(super) fn hash(a: u32, b: u32, bits: u32) -> u32 {
     mixed.wrapping_mul(0xc2b2_ae35) >> (32 - bits)
 }
 
+/// Spreads two numbers over 32 bits, the low ones too.
+#[inline(always)]
+pub(super) fn spread(a: u32, b: u32) -> u32 {
+    let hash = hash(a, b, 32);
+    hash ^ hash >> 16
+}
+
 /// A correction that changes nothing: probabilities of 65536.
 pub(super) fn points() -> [u16; POINTS] {
     let mut points = [0; POINTS];

@@ -1,19 +1,16 @@
 //! Coders: how the raw bytes of a stream become coded bytes (docs/delta-format.md, "Coders").
 
 mod binary;
-mod blocks;
 mod bytes;
 mod corrections;
 mod frame;
-mod histories;
+mod instruction;
 mod layers;
 mod literals;
 mod lzma;
 mod mixed;
 mod mixing;
-mod pointers;
 mod refinement;
-mod slots;
 mod sparse;
 
 pub(crate) use frame::FrameReader;

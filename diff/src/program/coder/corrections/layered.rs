@@ -2,14 +2,13 @@
 //! (docs/delta-format.md, "Corrections in layers").
 
 use super::super::binary::Binary;
+use super::super::instruction::Following;
 use super::super::layers::{Layers, Selected, Shape};
-use super::super::literals::instruction::Following;
-use super::super::literals::spread;
-use super::super::mixing::squashed;
+use super::super::mixing::{spread, squashed};
 use super::super::refinement::Refinement;
-use super::super::slots::{Histories, NEW};
 use super::super::table;
 use super::differences::Wrong;
+use super::slots::{Histories, NEW};
 use super::{Decisions, OfBlock, OfByte, OfGroup};
 
 /// Slots of one context, as a power of two: of decisions, and of differences.

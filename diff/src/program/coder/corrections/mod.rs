@@ -7,6 +7,7 @@
 mod differences;
 mod layered;
 mod plain;
+mod slots;
 
 use super::super::limits::BLOCK_LEN;
 use super::binary::Binary;

@@ -1,8 +1,8 @@
 //! What bytes pointers and places of the dictionary expect, and how far that is to be trusted.
 
 use super::super::mixing::{HALF, hash, moved, stretched};
-use super::super::pointers::{POINTERS, Pointers};
 use super::super::table;
+use super::pointers::{POINTERS, Pointers};
 use super::sorts::Bytes;
 
 /// Decisions after which slots of what is expected learn no more slowly.

@@ -2,9 +2,9 @@
 
 use std::hint::black_box;
 
-use super::super::histories::{Outcomes, after, known};
+use super::super::mixing::spread;
 use super::super::table;
-use super::spread;
+use super::histories::{Outcomes, after, known};
 
 /// What tells whose line it is, and 15 histories: those of half a byte.
 type Line = [u8; 16];

@@ -5,21 +5,24 @@
 //! follows the literals. What contexts remember are histories; sets of weights say something that a second layer weighs
 //! (docs/delta-format.md, "Literals by mixing"). Of each sort of bytes the contexts are others, instructions of x86-64 above all.
 
+mod blocks;
 mod expected;
-pub(super) mod instruction;
+mod histories;
 mod lines;
+mod pointers;
 mod sorts;
 mod text;
 mod x86_64;
 
 use super::binary::Binary;
-use super::blocks::{BLOCK, Blocks};
 use super::layers::{Layers, Selected};
-use super::mixing::{hash, squashed};
-use super::pointers::{POINTERS, Pointers};
+use super::mixing::{hash, spread, squashed};
 use super::refinement::Refinement;
+use blocks::{BLOCK, Blocks};
 use expected::{Expected, PLACES, Place, Slots};
 use lines::{Half, Lines, Taken};
+use pointers::POINTERS;
+pub(super) use pointers::Pointers;
 pub(crate) use sorts::Sort;
 use sorts::{Bytes, OfBit};
 
@@ -32,13 +35,6 @@ const REFINED: usize = 1 << 10;
 pub(super) type TextModel = LiteralModel<text::Text, { text::CONTEXTS }, 32, { text::SETS }>;
 pub(super) type CodeModel =
     LiteralModel<x86_64::Instructions, { x86_64::CONTEXTS }, 40, { x86_64::SETS }>;
-
-/// Spreads two numbers over 32 bits, the low ones too.
-#[inline(always)]
-pub(super) fn spread(a: u32, b: u32) -> u32 {
-    let hash = hash(a, b, 32);
-    hash ^ hash >> 16
-}
 
 /// Where literals stand, and what follows them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

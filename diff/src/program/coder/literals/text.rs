@@ -1,11 +1,11 @@
 //! Text, and all that has no sort of its own: contexts of the last bytes and words.
 
 use super::super::layers::Shape;
+use super::super::mixing::spread;
 use super::sorts::{Bytes, OfBit};
-use super::spread;
 
-pub(in super::super) const CONTEXTS: usize = 9;
-pub(in super::super) const SETS: usize = 2;
+pub(super) const CONTEXTS: usize = 9;
+pub(super) const SETS: usize = 2;
 
 /// Text so far.
 #[derive(Debug, Clone, Copy, Default)]

@@ -1,12 +1,12 @@
 //! Instructions for x86-64: contexts of the last ones, and of where in one the next byte stands.
 
+use super::super::instruction::Following;
 use super::super::layers::Shape;
-use super::instruction::Following;
+use super::super::mixing::spread;
 use super::sorts::{Bytes, OfBit};
-use super::spread;
 
-pub(in super::super) const CONTEXTS: usize = 12;
-pub(in super::super) const SETS: usize = 4;
+pub(super) const CONTEXTS: usize = 12;
+pub(super) const SETS: usize = 4;
 
 /// Instructions so far.
 #[derive(Debug, Clone, Copy, Default)]

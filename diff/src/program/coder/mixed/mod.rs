@@ -6,8 +6,7 @@ use super::binary::{Reader, Reading};
 use super::bytes::ByteModel;
 use super::corrections::{ByClass, CorrectionModel, First, InLayers, Plain};
 use super::damaged;
-use super::literals::{CodeModel, Sort, Stand, TextModel};
-use super::pointers::Pointers;
+use super::literals::{CodeModel, Pointers, Sort, Stand, TextModel};
 
 /// Memory that a stream of corrections by mixing counts as.
 pub(crate) const CORRECTIONS_MEMORY: u64 = 7 << 20;

@@ -3,8 +3,8 @@
 
 use std::ops::Range;
 
-use super::super::limits;
-use super::table;
+use super::super::super::limits;
+use super::super::table;
 
 /// Bytes of a dictionary that are learned at once, and what is learned about a place: so many bytes before and behind it.
 pub(super) const BLOCK: usize = 64;

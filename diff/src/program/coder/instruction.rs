@@ -3,12 +3,12 @@
 //! Bytes are taken one after the other; instructions are those of the tables of the models
 //! (docs/delta-format.md, "Literals by mixing"). The idea is that of the models of x86 code of paq8 (M. Mahoney and others).
 
-use super::super::super::model::x86_64::{Before, VECTOR_MAPS, behind_opcode};
-use super::spread;
+use super::super::model::x86_64::{Before, VECTOR_MAPS, behind_opcode};
+use super::mixing::spread;
 
 /// What the next byte is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(in super::super) enum Phase {
+pub(super) enum Phase {
     /// A prefix or an opcode.
     #[default]
     Start = 0,
@@ -55,7 +55,7 @@ struct Present {
 
 /// Follows instructions.
 #[derive(Debug, Clone, Copy, Default)]
-pub(in super::super) struct Following {
+pub(super) struct Following {
     now: Present,
     /// What the last four instructions were, 16 bits each, and their operands; the latest lowest.
     ended: u64,
@@ -63,27 +63,27 @@ pub(in super::super) struct Following {
 }
 
 impl Following {
-    pub(in super::super) fn phase(&self) -> usize {
+    pub(super) fn phase(&self) -> usize {
         self.now.phase as usize
     }
 
     /// The phase, the bytes left of a field, and whether that is the distance of an address; 9 bits.
-    pub(in super::super) fn state(&self) -> u32 {
+    pub(super) fn state(&self) -> u32 {
         let Present { phase, left, is_address, .. } = self.now;
         phase as u32 | u32::from(left) << 4 | u32::from(is_address) << 8
     }
 
-    pub(in super::super) fn opcode(&self) -> usize {
+    pub(super) fn opcode(&self) -> usize {
         self.now.opcode.into()
     }
 
     /// The ModRM byte, 0 without one.
-    pub(in super::super) fn operands(&self) -> u32 {
+    pub(super) fn operands(&self) -> u32 {
         self.now.operands.into()
     }
 
     /// A hash of the instruction so far and the one before.
-    pub(in super::super) fn with_last(&self) -> u32 {
+    pub(super) fn with_last(&self) -> u32 {
         spread(self.so_far(), self.ended as u32 & 0xffff)
     }
 
@@ -92,13 +92,13 @@ impl Following {
     }
 
     /// A hash of the instruction so far, without bytes of fields.
-    pub(in super::super) fn begun(&self) -> u32 {
+    pub(super) fn begun(&self) -> u32 {
         self.now.bytes ^ self.state()
     }
 
     /// Contexts of the next byte; `recent` are the last four bytes, the latest lowest.
     #[inline]
-    pub(in super::super) fn contexts(&self, recent: u32) -> [u32; 8] {
+    pub(super) fn contexts(&self, recent: u32) -> [u32; 8] {
         let Present { rex, map, opcode, operands, scaled, field, .. } = self.now;
         let (state, opcode) = (self.state(), u32::from(opcode));
         let (first, second) = (self.ended as u32, (self.ended >> 32) as u32);
@@ -121,7 +121,7 @@ impl Following {
 
     /// Takes a byte.
     #[inline]
-    pub(in super::super) fn push(&mut self, byte: u8) {
+    pub(super) fn push(&mut self, byte: u8) {
         let now = &mut self.now;
         now.len += 1;
         if now.len > LONGEST {
@@ -264,7 +264,7 @@ impl Following {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::super::model::x86_64::decode;
+    use super::super::super::model::x86_64::decode;
     use super::*;
     use proptest::prelude::*;
 

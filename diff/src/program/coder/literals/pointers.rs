@@ -7,7 +7,7 @@ use std::hint::black_box;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use super::table;
+use super::super::table;
 
 /// Pointers.
 pub(super) const POINTERS: usize = 4;
@@ -34,7 +34,7 @@ pub(super) struct Pointer {
 
 /// The pointers, and for each a table of the places that follow bytes of a hash.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Pointers {
+pub(in super::super) struct Pointers {
     pub(super) all: [Pointer; POINTERS],
     tables: [Vec<u32>; POINTERS],
     bits: u32,
@@ -67,7 +67,7 @@ fn spread(recent: u128, len: usize, bits: u32) -> usize {
 
 impl Pointers {
     /// The memory of tables for a history of so many bytes.
-    pub(super) fn memory(history: u64) -> u64 {
+    pub(in super::super) fn memory(history: u64) -> u64 {
         (POINTERS as u64 * 4) << bits(history)
     }
 

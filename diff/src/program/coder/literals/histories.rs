@@ -4,7 +4,7 @@
 //! that means is learned apart, for all that remember the same. What is remembered here is another: few decisions as they were, of
 //! more how many of the last kind came in a row.
 
-use super::mixing::{moved, stretched};
+use super::super::mixing::{HALF, moved, stretched};
 
 /// What remembers nothing.
 pub(super) const NONE: u8 = 0;
@@ -111,7 +111,7 @@ static KNOWN: [u8; 256] = {
 
 /// What comes of each history at first: as if the row and half of one decision were all; 22 bits, and 10 of a count.
 static AT_FIRST: [u32; 256] = {
-    let mut first = [super::mixing::HALF; 256];
+    let mut first = [HALF; 256];
     let mut number = 0;
     while number < END {
         let (last, row, other) = Remembered::of(number as u8).last();
