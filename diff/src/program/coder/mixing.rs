@@ -87,39 +87,20 @@ pub(super) fn moved(slot: u32, value: bool, limit: u32) -> u32 {
     (after as u32) << 10 | (count + u32::from(count < limit))
 }
 
-/// Some slots after a decision, each with a limit of its own of its count.
+/// Some slots after a decision, like [`moved`]. Without branches, so that it is done side by side.
 #[inline(always)]
-pub(super) fn moved_all<const N: usize>(
-    slots: &[u32; N],
-    value: bool,
-    limits: &[u32; N],
-) -> [u32; N] {
-    moved_each(slots, &[value; N], limits)
-}
-
-/// Some slots, each after a decision of its own; the count of each grows up to a limit of its own, at most 255. Without
-/// branches, so that it is done side by side.
-#[inline(always)]
-pub(super) fn moved_each<const N: usize>(
-    slots: &[u32; N],
-    values: &[bool; N],
-    limits: &[u32; N],
-) -> [u32; N] {
-    let mut steps = [0u32; N];
-    let mut counts = [0u32; N];
-    for i in 0..N {
-        counts[i] = (slots[i] & 1023).min(limits[i]);
-        steps[i] = STEPS[counts[i] as usize & MOST];
-    }
+fn moved_all<const N: usize>(slots: &[u32; N], value: bool, limit: u32) -> [u32; N] {
+    let counts = slots.map(|slot| (slot & 1023).min(limit));
+    let steps = counts.map(|count| STEPS[count as usize & MOST]);
     // A slot moves by a part of the way that is left to the goal; from above 0 like from below 1.
+    let flip = u32::from(value).wrapping_neg();
+    let up = u64::from(!flip & 0xffff);
     let mut moved = [0u32; N];
     for i in 0..N {
-        let flip = u32::from(values[i]).wrapping_neg();
         let way = (slots[i] ^ flip) >> 10;
-        let up = u64::from(!flip & 0xffff);
         let part = ((u64::from(way) * u64::from(steps[i]) + up) >> 16) as u32;
         let left = way.wrapping_sub(part) << 10;
-        moved[i] = ((left ^ flip) & !1023) | (counts[i] + u32::from(counts[i] < limits[i]));
+        moved[i] = ((left ^ flip) & !1023) | (counts[i] + u32::from(counts[i] < limit));
     }
     moved
 }
@@ -252,7 +233,7 @@ impl<const N: usize, const SIZE: usize, const WEIGHTS: usize> Mixer<N, SIZE, WEI
             let way = i32::from(inputs[i] * RATE) * i32::from(error as i16);
             weights[i] = weights[i].saturating_add(((way + 0x8000) >> 16) as i16);
         }
-        let new = moved_all(&old, value, &[LIMIT; LANES]);
+        let new = moved_all(&old, value, LIMIT);
         for i in 0..N {
             slots[i].0[contexts[i] as usize % SIZE] = new[i];
         }
@@ -312,28 +293,20 @@ mod tests {
 
     #[test]
     fn slots_move_together_as_one_by_one() {
-        let limits = [22, 60, 127, 255];
-        let mut slots = [HALF; 4];
         let mut state = 1u32;
-        for turn in 0..20_000u32 {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            // Long runs of the same, so that the ends are reached.
-            let value = if turn >> 10 & 1 == 1 { state >> 30 == 0 } else { turn >> 11 & 1 == 1 };
-            let mut one_by_one = slots;
-            for (slot, limit) in one_by_one.iter_mut().zip(limits) {
-                *slot = moved(*slot, value, limit);
-            }
-            slots = moved_all(&slots, value, &limits);
-            assert_eq!(slots, one_by_one, "{turn}");
-            let mut values = [false; 4];
-            for (i, slot) in one_by_one.iter_mut().enumerate() {
-                values[i] = state >> i & 1 == 1;
-                *slot = moved(*slot, values[i], limits[i]);
-            }
-            slots = moved_each(&slots, &values, &limits);
-            assert_eq!(slots, one_by_one, "{turn}");
-            if turn % 700 == 0 {
-                slots[turn as usize % 4] = state | 1;
+        for limit in [22, 60, 127, 255] {
+            let mut slots = [HALF; 4];
+            for turn in 0..20_000u32 {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                // Long runs of the same, so that the ends are reached.
+                let value =
+                    if turn >> 10 & 1 == 1 { state >> 30 == 0 } else { turn >> 11 & 1 == 1 };
+                let one_by_one = slots.map(|slot| moved(slot, value, limit));
+                slots = moved_all(&slots, value, limit);
+                assert_eq!(slots, one_by_one, "{limit} {turn}");
+                if turn % 700 == 0 {
+                    slots[turn as usize % 4] = state | 1;
+                }
             }
         }
     }
