@@ -3,7 +3,7 @@
 //! As in the later versions of PAQ (M. Mahoney), in integers. Every constant here is part of the format
 //! (docs/delta-format.md, "Literals by mixing" and "Corrections in layers").
 
-use super::mixing::squashed;
+use super::squash::squashed;
 use super::table;
 
 /// Where weights of the second layer end.

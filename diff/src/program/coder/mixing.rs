@@ -6,6 +6,8 @@
 //! is part of the format (docs/delta-format.md, "Mixing").
 
 use super::binary::Binary;
+use super::refinement::Refinement;
+use super::squash::{squashed, stretched};
 use super::table;
 
 /// A probability of a half with no experience: 22 bits of probability, 10 of count.
@@ -18,64 +20,6 @@ const MOST: usize = 255;
 const RATE: i16 = 14;
 /// Weights of 1.
 const ONE: i32 = 1 << 14;
-/// Points of the correction of one context.
-pub(super) const POINTS: usize = 33;
-
-/// 4096 / (1 + e^(−x / 256)) for x = −2048, −1920 … 2048.
-const SQUASHED: [i32; POINTS] = [
-    1, 2, 3, 6, 10, 16, 27, 45, 73, 120, 194, 310, 488, 747, 1101, 1546, 2047, 2549, 2994, 3348,
-    3607, 3785, 3901, 3975, 4024, 4050, 4068, 4079, 4085, 4089, 4092, 4093, 4094,
-];
-
-/// The probability (of 4096) of a stretched one, −2047 to 2047.
-const fn squash(stretched: i32) -> i32 {
-    if stretched > 2047 {
-        return 4095;
-    }
-    if stretched < -2047 {
-        return 1;
-    }
-    let (part, index) = (stretched & 127, ((stretched >> 7) + 16) as usize);
-    (SQUASHED[index] * (128 - part) + SQUASHED[index + 1] * part + 64) >> 7
-}
-
-/// [`squash`] of −2048 to 2047.
-static SQUASHED_ALL: [i16; 4096] = {
-    let mut table = [0; 4096];
-    let mut index = 0;
-    while index < table.len() {
-        table[index] = squash(index as i32 - 2048) as i16;
-        index += 1;
-    }
-    table
-};
-
-/// The inverse of [`squash`]: the least value that gives at least so much.
-static STRETCHED: [i16; 4096] = {
-    let mut table = [2047; 4096];
-    let (mut probability, mut value) = (0, -2047);
-    while value <= 2047 {
-        let reached = squash(value) as usize;
-        while probability <= reached {
-            table[probability] = value as i16;
-            probability += 1;
-        }
-        value += 1;
-    }
-    table
-};
-
-/// The stretched probability of a slot.
-#[inline(always)]
-pub(super) fn stretched(slot: u32) -> i16 {
-    STRETCHED[(slot >> 20) as usize]
-}
-
-/// The probability (of 4096) of a stretched one, kept within −2047 to 2047.
-#[inline(always)]
-pub(super) fn squashed(stretched: i32) -> i32 {
-    i32::from(SQUASHED_ALL[(stretched.clamp(-2047, 2047) + 2048) as usize % 4096])
-}
 
 /// A slot after a decision; its count grows up to `limit`, at most 255.
 #[inline(always)]
@@ -130,15 +74,6 @@ pub(super) fn spread(a: u32, b: u32) -> u32 {
     hash ^ hash >> 16
 }
 
-/// A correction that changes nothing: probabilities of 65536.
-pub(super) fn points() -> [u16; POINTS] {
-    let mut points = [0; POINTS];
-    for (point, place) in points.iter_mut().zip(-16..) {
-        *point = (squash(place * 128) * 16) as u16;
-    }
-    points
-}
-
 /// Corrections of a mixer.
 const CORRECTIONS: usize = 256;
 /// Inputs that are weighed side by side: contexts of a decision, and zeros behind them.
@@ -155,7 +90,7 @@ struct Slots<const SIZE: usize>([u32; SIZE]);
 pub(super) struct Mixer<const N: usize, const SIZE: usize, const WEIGHTS: usize> {
     slots: Vec<Slots<SIZE>>,
     weights: Vec<[i16; LANES]>,
-    corrections: Vec<[u16; POINTS]>,
+    refinement: Refinement<CORRECTIONS>,
 }
 
 /// What selects the weights and the last correction of a decision.
@@ -170,7 +105,7 @@ impl<const N: usize, const SIZE: usize, const WEIGHTS: usize> Mixer<N, SIZE, WEI
     const BITS: u32 = SIZE.trailing_zeros();
     /// Bytes of memory.
     pub(super) const MEMORY: u64 =
-        (N * SIZE * 4 + WEIGHTS * LANES * 2 + CORRECTIONS * POINTS * 2) as u64;
+        (N * SIZE * 4 + WEIGHTS * LANES * 2) as u64 + Refinement::<CORRECTIONS>::MEMORY;
 
     /// A mixer without experience.
     pub(super) fn new() -> Self {
@@ -183,7 +118,7 @@ impl<const N: usize, const SIZE: usize, const WEIGHTS: usize> Mixer<N, SIZE, WEI
         Self {
             slots: table(self.slots, N, Slots([HALF; SIZE])),
             weights: table(self.weights, WEIGHTS, [(ONE * 3 / 2 / N as i32) as i16; LANES]),
-            corrections: table(self.corrections, CORRECTIONS, points()),
+            refinement: self.refinement.again(),
         }
     }
 
@@ -196,15 +131,12 @@ impl<const N: usize, const SIZE: usize, const WEIGHTS: usize> Mixer<N, SIZE, WEI
         contexts: &[u32; N],
         selected: Selected,
     ) -> bool {
-        let (Some(slots), Some(weights), Some(corrections)) = (
-            self.slots.first_chunk_mut::<N>(),
-            self.weights.first_chunk_mut::<WEIGHTS>(),
-            self.corrections.first_chunk_mut::<CORRECTIONS>(),
-        ) else {
+        let (Some(slots), Some(weights)) =
+            (self.slots.first_chunk_mut::<N>(), self.weights.first_chunk_mut::<WEIGHTS>())
+        else {
             return value;
         };
         let weights = &mut weights[selected.weights % WEIGHTS];
-        let points = &mut corrections[selected.correction % CORRECTIONS];
         let mut old = [0u32; LANES];
         let mut inputs = [0i16; LANES];
         for i in 0..N {
@@ -215,18 +147,13 @@ impl<const N: usize, const SIZE: usize, const WEIGHTS: usize> Mixer<N, SIZE, WEI
         for i in 0..LANES {
             dot += i32::from(inputs[i]) * i32::from(weights[i]);
         }
-        // 0 to 4095: the correction lies between two points; the nearer one learns.
-        let place = ((dot >> 14).clamp(-2047, 2047) + 2048) as usize % 4096;
-        let probability = i32::from(SQUASHED_ALL[place]);
-        let (low, part) = (place >> 7, (place & 127) as u32);
-        let corrected =
-            (u32::from(points[low]) * (128 - part) + u32::from(points[low + 1]) * part) >> 11;
-        let final_probability = ((probability as u32 + corrected * 3) * 4).clamp(16, 65_520);
-        let value = binary.code(value, final_probability);
+        let output = (dot >> 14).clamp(-2047, 2047);
+        let probability = squashed(output);
+        let (corrected, point) = self.refinement.refine(output, selected.correction);
+        let of_both = (probability + (corrected >> 4) * 3) * 4;
+        let value = binary.code(value, of_both.clamp(16, 65_520) as u32);
 
-        let point = &mut points[low + (part >> 6) as usize];
-        let goal = if value { 65_535 } else { 0 };
-        *point = (i32::from(*point) + ((goal - i32::from(*point)) >> 6)) as u16;
+        self.refinement.learn(point, value);
         // Both factors have 16 bits.
         let error = (i32::from(value) << 12) - probability;
         for i in 0..LANES {
@@ -279,17 +206,6 @@ impl<const N: usize, const SIZE: usize, const WEIGHTS: usize> Mixer<N, SIZE, WEI
 mod tests {
     use super::super::binary::{Reader, Reading, Writer};
     use super::*;
-
-    #[test]
-    fn stretching_undoes_squashing() {
-        for value in -2047..=2047 {
-            let probability = squash(value);
-            assert!((1..=4095).contains(&probability));
-            let back = i32::from(STRETCHED[probability as usize]);
-            assert_eq!(squash(back), probability, "{value}");
-        }
-        assert!(STRETCHED.is_sorted());
-    }
 
     #[test]
     fn slots_move_together_as_one_by_one() {

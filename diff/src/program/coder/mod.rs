@@ -12,6 +12,7 @@ mod mixed;
 mod mixing;
 mod refinement;
 mod sparse;
+mod squash;
 
 pub(crate) use frame::FrameReader;
 #[cfg(feature = "encode")]

@@ -1,12 +1,28 @@
 //! Corrects what was weighed by what came of it (docs/delta-format.md, "Mixing").
 
-use super::mixing::{POINTS, points};
-use super::table;
+use super::squash::squash;
+
+/// Points of one context.
+const POINTS: usize = 33;
+
+/// A correction that changes nothing: probabilities of 65536.
+fn points() -> [u16; POINTS] {
+    let mut points = [0; POINTS];
+    for (point, place) in points.iter_mut().zip(-16..) {
+        *point = (squash(place * 128) * 16) as u16;
+    }
+    points
+}
 
 /// Corrects probabilities by what came of them, in each of some contexts.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Refinement<const SIZE: usize> {
-    points: Vec<[u16; POINTS]>,
+#[derive(Debug, Clone)]
+pub(super) struct Refinement<const SIZE: usize>(Box<[[u16; POINTS]; SIZE]>);
+
+impl<const SIZE: usize> Default for Refinement<SIZE> {
+    fn default() -> Self {
+        const { assert!(SIZE.is_power_of_two()) };
+        Self(Box::new([points(); SIZE]))
+    }
 }
 
 /// A place of a refinement, to learn at.
@@ -21,9 +37,9 @@ impl<const SIZE: usize> Refinement<SIZE> {
     pub(super) const MEMORY: u64 = (SIZE * POINTS * 2) as u64;
 
     /// Forgets what it learned.
-    pub(super) fn again(self) -> Self {
-        const { assert!(SIZE.is_power_of_two()) };
-        Self { points: table(self.points, SIZE, points()) }
+    pub(super) fn again(mut self) -> Self {
+        self.0.fill(points());
+        self
     }
 
     /// What a stretched probability (−2047 to 2047) came to in a context, of 65536.
@@ -32,7 +48,7 @@ impl<const SIZE: usize> Refinement<SIZE> {
         let context = context % SIZE;
         let place = (stretched + 2048) as usize % 4096;
         let (low, part) = (place >> 7, (place & 127) as i32);
-        let points = &self.points[context];
+        let points = &self.0[context];
         let value = i32::from(points[low]) * (128 - part) + i32::from(points[low + 1]) * part;
         (value >> 7, Place { context, point: low + (part >> 6) as usize })
     }
@@ -40,7 +56,7 @@ impl<const SIZE: usize> Refinement<SIZE> {
     /// The nearer point learns what the decision was.
     #[inline(always)]
     pub(super) fn learn(&mut self, place: Place, value: bool) {
-        let point = &mut self.points[place.context][place.point];
+        let point = &mut self.0[place.context][place.point];
         let goal = if value { 65_535 } else { 0 };
         *point = (i32::from(*point) + ((goal - i32::from(*point)) >> 6)) as u16;
     }
@@ -52,7 +68,7 @@ mod tests {
 
     #[test]
     fn a_refinement_learns_how_sure_one_may_be() {
-        let mut refinement = Refinement::<4>::default().again();
+        let mut refinement = Refinement::<4>::default();
         let (start, _) = refinement.refine(0, 1);
         assert!((32_000..33_600).contains(&start), "{start}");
         for _ in 0..500 {

@@ -4,8 +4,9 @@
 use super::super::binary::Binary;
 use super::super::instruction::Following;
 use super::super::layers::{Layers, Selected, Shape};
-use super::super::mixing::{spread, squashed};
+use super::super::mixing::spread;
 use super::super::refinement::Refinement;
+use super::super::squash::squashed;
 use super::super::table;
 use super::differences::Wrong;
 use super::slots::{Histories, NEW};
@@ -61,7 +62,7 @@ impl<const N: usize, const INPUTS: usize, const SETS: usize> Weighing<N, INPUTS,
             slots: vec![NEW; N << bits],
             histories: Histories::new(),
             layers: Layers::new(shape),
-            refinement: Refinement::default().again(),
+            refinement: Refinement::default(),
         }
     }
 

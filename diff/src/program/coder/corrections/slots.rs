@@ -1,7 +1,8 @@
 //! Slots that remember their last decisions beside a probability, and what came of like histories
 //! (docs/delta-format.md, "Corrections in layers").
 
-use super::super::mixing::{HALF, moved, stretched};
+use super::super::mixing::{HALF, moved};
+use super::super::squash::stretched;
 
 /// A slot without experience: a probability of a half (18 bits), no history (a 1 alone, of 8 bits), no count (6 bits).
 pub(super) const NEW: u32 = 1 << 31 | 1 << 6;

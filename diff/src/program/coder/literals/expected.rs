@@ -1,6 +1,7 @@
 //! What bytes pointers and places of the dictionary expect, and how far that is to be trusted.
 
-use super::super::mixing::{HALF, hash, moved, stretched};
+use super::super::mixing::{HALF, hash, moved};
+use super::super::squash::stretched;
 use super::super::table;
 use super::pointers::{POINTERS, Pointers};
 use super::sorts::Bytes;

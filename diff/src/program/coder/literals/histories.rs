@@ -4,7 +4,8 @@
 //! that means is learned apart, for all that remember the same. What is remembered here is another: few decisions as they were, of
 //! more how many of the last kind came in a row.
 
-use super::super::mixing::{HALF, moved, stretched};
+use super::super::mixing::{HALF, moved};
+use super::super::squash::stretched;
 
 /// What remembers nothing.
 pub(super) const NONE: u8 = 0;

@@ -16,8 +16,9 @@ mod x86_64;
 
 use super::binary::Binary;
 use super::layers::{Layers, Selected};
-use super::mixing::{hash, spread, squashed};
+use super::mixing::{hash, spread};
 use super::refinement::Refinement;
+use super::squash::squashed;
 use blocks::{BLOCK, Blocks};
 use expected::{Expected, PLACES, Place, Slots};
 use lines::{Half, Lines, Taken};
