@@ -10,6 +10,7 @@ mod literals;
 mod lzma;
 mod mixed;
 mod mixing;
+mod outcomes;
 mod refinement;
 mod sparse;
 mod squash;

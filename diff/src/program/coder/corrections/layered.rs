@@ -4,12 +4,13 @@
 use super::super::binary::Binary;
 use super::super::instruction::Following;
 use super::super::layers::{Layers, Selected, Shape};
-use super::super::mixing::spread;
+use super::super::mixing::{HALF, spread};
+use super::super::outcomes::Outcomes;
 use super::super::refinement::Refinement;
-use super::super::squash::squashed;
+use super::super::squash::{squashed, stretched};
 use super::super::table;
 use super::differences::Wrong;
-use super::slots::{Histories, NEW};
+use super::slots::{NEW, after, history};
 use super::{Decisions, OfBlock, OfByte, OfGroup};
 
 /// Slots of one context, as a power of two: of decisions, and of differences.
@@ -35,7 +36,8 @@ const DIFFERENCES: Shape<3> = shape(10, [4096, 2048, 2048]);
 struct Weighing<const N: usize, const INPUTS: usize, const SETS: usize> {
     bits: u32,
     slots: Vec<u32>,
-    histories: Histories<N>,
+    /// What came of each history of slots.
+    outcomes: Outcomes<N>,
     layers: Layers<INPUTS, SETS>,
     refinement: Refinement<REFINED>,
 }
@@ -50,7 +52,7 @@ struct Selection<const SETS: usize> {
 impl<const N: usize, const INPUTS: usize, const SETS: usize> Weighing<N, INPUTS, SETS> {
     const fn memory(bits: u32, shape: &Shape<SETS>) -> u64 {
         ((N as u64) << bits) * 4
-            + Histories::<N>::MEMORY
+            + Outcomes::<N>::MEMORY
             + shape.memory(INPUTS)
             + Refinement::<REFINED>::MEMORY
     }
@@ -60,7 +62,7 @@ impl<const N: usize, const INPUTS: usize, const SETS: usize> Weighing<N, INPUTS,
         Self {
             bits,
             slots: vec![NEW; N << bits],
-            histories: Histories::new(),
+            outcomes: Outcomes::new(&[HALF; 256]),
             layers: Layers::new(shape),
             refinement: Refinement::default(),
         }
@@ -71,7 +73,7 @@ impl<const N: usize, const INPUTS: usize, const SETS: usize> Weighing<N, INPUTS,
         Self {
             bits: self.bits,
             slots: table(self.slots, N << self.bits, NEW),
-            histories: Histories::new(),
+            outcomes: Outcomes::new(&[HALF; 256]),
             layers: self.layers.again(),
             refinement: self.refinement.again(),
         }
@@ -92,7 +94,8 @@ impl<const N: usize, const INPUTS: usize, const SETS: usize> Weighing<N, INPUTS,
             let place = contexts[number] as usize & ((1 << self.bits) - 1);
             places[number] = number << self.bits | place;
             let slot = self.slots[places[number]];
-            [inputs[number], inputs[N + number]] = self.histories.said(number, slot);
+            inputs[number] = stretched(slot);
+            inputs[N + number] = stretched(self.outcomes.of(number, history(slot)));
         }
         let Selection { sets, second, refined } = selection;
         let sets = sets.map(|set| set as usize);
@@ -103,7 +106,9 @@ impl<const N: usize, const INPUTS: usize, const SETS: usize> Weighing<N, INPUTS,
         self.refinement.learn(point, value);
         self.layers.learn(&inputs, &weighed, value);
         for (number, place) in places.into_iter().enumerate() {
-            self.histories.learn(number, &mut self.slots[place], value);
+            let slot = &mut self.slots[place];
+            self.outcomes.learn(number, history(*slot), value);
+            *slot = after(*slot, value);
         }
         value
     }

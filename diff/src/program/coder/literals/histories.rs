@@ -1,11 +1,10 @@
-//! Histories of decisions in one byte each, and what came of each (docs/delta-format.md, "Literals by mixing").
+//! Histories of decisions in one byte each, and what comes of each at first (docs/delta-format.md, "Literals by mixing").
 //!
 //! The idea is that of the bit histories of PAQ6 and ZPAQ (M. Mahoney): a context remembers which decisions came, and what
 //! that means is learned apart, for all that remember the same. What is remembered here is another: few decisions as they were, of
 //! more how many of the last kind came in a row.
 
-use super::super::mixing::{HALF, moved};
-use super::super::squash::stretched;
+use super::super::mixing::HALF;
 
 /// What remembers nothing.
 pub(super) const NONE: u8 = 0;
@@ -14,8 +13,6 @@ const FEW: u32 = 4;
 /// The most of a row that is told from one more: when all decisions were alike, and when there were others before.
 const ALIKE: u8 = 41;
 const AFTER: u8 = 60;
-/// Decisions after which what came of a history moves no more slowly.
-const LIMIT: u32 = 255;
 
 /// What a history remembers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,7 +108,7 @@ static KNOWN: [u8; 256] = {
 };
 
 /// What comes of each history at first: as if the row and half of one decision were all; 22 bits, and 10 of a count.
-static AT_FIRST: [u32; 256] = {
+pub(super) static AT_FIRST: [u32; 256] = {
     let mut first = [HALF; 256];
     let mut number = 0;
     while number < END {
@@ -134,40 +131,6 @@ pub(super) fn after(history: u8, decision: bool) -> u8 {
 #[inline(always)]
 pub(super) fn known(history: u8) -> u8 {
     KNOWN[usize::from(history)]
-}
-
-/// What came of each history, for each of `N` contexts.
-#[derive(Debug, Clone)]
-pub(super) struct Outcomes<const N: usize>(Box<[[u32; 256]; N]>);
-
-impl<const N: usize> Outcomes<N> {
-    /// Bytes of memory.
-    pub(super) const MEMORY: u64 = N as u64 * 1024;
-
-    pub(super) fn new() -> Self {
-        Self(Box::new([AT_FIRST; N]))
-    }
-
-    /// What a history of a context says: stretched, and how far from a half, −512 to 511; 0 for what remembers nothing.
-    #[inline(always)]
-    pub(super) fn said(&self, number: usize, history: u8) -> [i16; 2] {
-        let outcome = self.0[number][usize::from(history)];
-        let far = ((outcome >> 20) as i16 - 2048) / 4;
-        [if history == NONE { 0 } else { far }, stretched(outcome)]
-    }
-
-    /// A decision came of a history of a context.
-    #[inline(always)]
-    pub(super) fn learn(&mut self, number: usize, history: u8, decision: bool) {
-        let outcome = &mut self.0[number][usize::from(history)];
-        *outcome = moved(*outcome, decision, LIMIT);
-    }
-}
-
-impl<const N: usize> Default for Outcomes<N> {
-    fn default() -> Self {
-        Self::new()
-    }
 }
 
 #[cfg(test)]
@@ -201,12 +164,10 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_of_a_history_is_told_to_all_that_have_it() {
-        let mut outcomes = Outcomes::<2>::new();
-        let once = after(NONE, true);
-        assert!(outcomes.said(0, once)[1] > 0 && outcomes.said(0, NONE) == [0, 1]);
-        (0..20).for_each(|_| outcomes.learn(1, once, false));
-        assert!(outcomes.said(1, once)[1] < -500 && outcomes.said(1, once)[0] < -300);
-        assert!(outcomes.said(0, once)[1] > 0);
+    fn what_comes_at_first_is_what_came_last() {
+        let at_first = |decisions: &[u8]| AT_FIRST[usize::from(behind(decisions).number())];
+        assert_eq!(at_first(&[]), HALF);
+        assert!(at_first(&[0]) < HALF && at_first(&[1]) > HALF);
+        assert!(at_first(&[0, 1, 1]) < at_first(&[1, 1]));
     }
 }

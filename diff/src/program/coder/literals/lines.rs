@@ -3,8 +3,10 @@
 use std::hint::black_box;
 
 use super::super::mixing::spread;
+use super::super::outcomes::Outcomes;
+use super::super::squash::stretched;
 use super::super::table;
-use super::histories::{Outcomes, after, known};
+use super::histories::{AT_FIRST, NONE, after, known};
 
 /// What tells whose line it is, and 15 histories: those of half a byte.
 type Line = [u8; 16];
@@ -33,10 +35,17 @@ pub(super) struct Taken<const N: usize> {
 const BITS: u32 = 14;
 
 /// Lines of `N` contexts.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Lines<const N: usize> {
     buckets: Vec<Bucket>,
     outcomes: Outcomes<N>,
+}
+
+impl<const N: usize> Default for Lines<N> {
+    /// No lines yet.
+    fn default() -> Self {
+        Self { buckets: Vec::new(), outcomes: Outcomes::new(&AT_FIRST) }
+    }
 }
 
 impl<const N: usize> Lines<N> {
@@ -46,7 +55,7 @@ impl<const N: usize> Lines<N> {
     /// Lines without experience, in the memory of others.
     pub(super) fn again(self) -> Self {
         let empty = Bucket([[0; 16]; WAYS]);
-        Self { buckets: table(self.buckets, N << BITS, empty), outcomes: Outcomes::new() }
+        Self { buckets: table(self.buckets, N << BITS, empty), outcomes: Outcomes::new(&AT_FIRST) }
     }
 
     /// `before` are the bits of the byte so far behind a 1, 0 at its start.
@@ -107,13 +116,15 @@ impl<const N: usize> Lines<N> {
         }
     }
 
-    /// What histories say: how far from a half, then stretched.
+    /// What histories say: how far from a half, −512 to 511, 0 for what remembers nothing; then stretched.
     #[inline(always)]
     pub(super) fn inputs(&self, taken: &Taken<N>, node: usize, inputs: &mut [i16]) {
-        let (far, stretched) = inputs.split_at_mut(N);
-        for (number, (far, stretched)) in far.iter_mut().zip(stretched).enumerate() {
+        let (far, sure) = inputs.split_at_mut(N);
+        for (number, (far, sure)) in far.iter_mut().zip(sure).enumerate() {
             let history = taken.lines[number][node % 16];
-            [*far, *stretched] = self.outcomes.said(number, history);
+            let outcome = self.outcomes.of(number, history);
+            *far = if history == NONE { 0 } else { ((outcome >> 20) as i16 - 2048) / 4 };
+            *sure = stretched(outcome);
         }
     }
 
