@@ -2,31 +2,12 @@
 
 use super::super::binary::Binary;
 use super::super::mixing::{Mixer, hash};
+use super::OfByte;
 
 /// Probabilities of one context, as a power of two.
 const BITS: u32 = 17;
 /// Classes of predicted bytes.
 const CLASSES: usize = 256;
-
-/// A wrong byte.
-#[derive(Debug, Clone, Copy)]
-pub(in super::super) struct Wrong {
-    /// Its place in the block.
-    pub(super) at: usize,
-    pub(super) class: u32,
-    /// The predicted byte, those before it, the nearer first, and behind it.
-    pub(super) byte: u32,
-    pub(super) before: [u32; 2],
-    pub(super) behind: [u32; 2],
-    /// The byte that was given before.
-    pub(super) given: u32,
-    /// Which of the last three bytes were wrong.
-    pub(super) near: u32,
-    /// Right bytes since the last wrong one, at most 15.
-    pub(super) right_bytes: u32,
-    /// The last differences, the latest first.
-    pub(super) last: [u32; 4],
-}
 
 /// A model of differences.
 pub(super) trait Differences {
@@ -39,7 +20,7 @@ pub(super) trait Differences {
     fn again(self) -> Self;
 
     /// Codes the difference of a wrong byte.
-    fn code<B: Binary>(&mut self, binary: &mut B, wrong: &Wrong, value: u8) -> u8;
+    fn code<B: Binary>(&mut self, binary: &mut B, value: u8, of: &OfByte) -> u8;
 }
 
 /// Contexts of the bytes and differences around.
@@ -57,17 +38,17 @@ impl Differences for First {
         Self(self.0.again())
     }
 
-    fn code<B: Binary>(&mut self, binary: &mut B, wrong: &Wrong, value: u8) -> u8 {
-        let Wrong { class, byte, given, near, right_bytes, .. } = *wrong;
-        let ([before, second], [next, after]) = (wrong.before, wrong.behind);
-        let [last, third, _, fifth] = wrong.last;
+    fn code<B: Binary>(&mut self, binary: &mut B, value: u8, of: &OfByte) -> u8 {
+        let OfByte { class, byte, given, last: [d1, d2, _, d4], .. } = *of;
+        let ([before, second], [next, after]) = (of.before, of.behind);
+        let (near, right_bytes) = (of.past & 7, of.right_bytes.min(15));
         let contexts = [
-            hash(last, near | class << 8, 32),
-            hash(last | third << 8, 1 | near << 8, 32),
+            hash(d1, near | class << 8, 32),
+            hash(d1 | d2 << 8, 1 | near << 8, 32),
             hash(byte | before << 8 | second << 16, 2 | (near & 3) << 4 | class << 8, 32),
             hash(byte | next << 8 | after << 16, 3 | near << 8, 32),
             hash(given | before << 8 | byte << 16, 4 | (near & 1) << 8, 32),
-            hash(fifth | right_bytes << 8 | third << 16, 5, 32),
+            hash(d4 | right_bytes << 8 | d2 << 16, 5, 32),
         ];
         self.0.code_byte(binary, value, &contexts, (near & 3) as usize)
     }
@@ -91,19 +72,20 @@ impl Differences for ByClass {
         Self { mixer: self.mixer.again(), last: Box::new([0; CLASSES]) }
     }
 
-    fn code<B: Binary>(&mut self, binary: &mut B, wrong: &Wrong, value: u8) -> u8 {
-        let Wrong { at, class, byte, given, near, right_bytes, .. } = *wrong;
-        let [last, third, _, fifth] = wrong.last;
+    fn code<B: Binary>(&mut self, binary: &mut B, value: u8, of: &OfByte) -> u8 {
+        let OfByte { class, position, byte, given, last: [d1, d2, _, d4], .. } = *of;
+        let ([before, _], [next, after]) = (of.before, of.behind);
+        let (near, right_bytes) = (of.past & 7, of.right_bytes.min(15));
         let own = &mut self.last[class as usize % CLASSES];
-        let follows = if near & 1 == 1 { last | 1 << 8 } else { 0 };
+        let follows = if near & 1 == 1 { d1 | 1 << 8 } else { 0 };
         let contexts = [
-            hash(last, near | class << 8, 32),
-            hash(byte | wrong.behind[0] << 8 | wrong.behind[1] << 16, 1 | near << 8, 32),
-            hash(given | wrong.before[0] << 8 | byte << 16, 2 | (near & 1) << 8, 32),
-            hash(fifth | right_bytes << 8 | third << 16, 3, 32),
+            hash(d1, near | class << 8, 32),
+            hash(byte | next << 8 | after << 16, 1 | near << 8, 32),
+            hash(given | before << 8 | byte << 16, 2 | (near & 1) << 8, 32),
+            hash(d4 | right_bytes << 8 | d2 << 16, 3, 32),
             hash(u32::from(*own) | class << 8 | (near & 1) << 16, 4, 32),
             hash(byte | class << 8 | follows << 16, 5, 32),
-            hash(class | (at as u32 & 7) << 8 | near << 16, 6, 32),
+            hash(class | position << 8 | near << 16, 6, 32),
             7,
         ];
         let difference = self.mixer.code_byte(binary, value, &contexts, weights(class, near));

@@ -9,7 +9,6 @@ use super::super::outcomes::Outcomes;
 use super::super::refinement::Refinement;
 use super::super::squash::{squashed, stretched};
 use super::super::table;
-use super::differences::Wrong;
 use super::slots::{NEW, after, history};
 use super::{Decisions, OfBlock, OfByte, OfGroup};
 
@@ -213,19 +212,19 @@ impl Decisions for InLayers {
     }
 
     fn byte<B: Binary>(&mut self, binary: &mut B, value: bool, of: &OfByte) -> bool {
-        let OfByte { past, class, position, byte, given, any, right_bytes, last, .. } = *of;
-        let ([before, _], [next, second]) = (of.before, of.behind);
+        let OfByte { past, class, position, byte, given, any, right_bytes, .. } = *of;
+        let ([before, _], [next, second], [d1, ..]) = (of.before, of.behind, of.last);
         let (state, phase) = (self.place(), self.following.phase() as u32);
         let contexts = [
             spread(byte | before << 8, past & 1 | class << 8),
             spread(past & 0xffff, 1),
-            spread(past & 15 | last << 4 | (position & 3) << 12 | class << 16, 2),
+            spread(past & 15 | d1 << 4 | (position & 3) << 12 | class << 16, 2),
             spread(right_bytes.min(15) | any << 4 | byte >> 4 << 8 | next << 16, 3),
             spread(before | byte << 8 | next << 16 | given << 24, second << 2 | past & 3),
             spread(past & 255 | position << 8 | class << 16, 5),
             spread(self.following.with_last(), past & 3),
             spread(state, self.following.operands() | byte << 8 | (past & 3) << 16),
-            spread(byte, last | class << 8 | (past & 7) << 16),
+            spread(byte, d1 | class << 8 | (past & 7) << 16),
         ];
         let selection = Selection {
             sets: [
@@ -239,21 +238,21 @@ impl Decisions for InLayers {
         self.bytes.code(binary, value, &contexts, selection)
     }
 
-    fn difference<B: Binary>(&mut self, binary: &mut B, wrong: &Wrong, value: u8) -> u8 {
-        let Wrong { at, class, byte, given, near, right_bytes, .. } = *wrong;
-        let ([before, _], [next, after]) = (wrong.before, wrong.behind);
-        let [last, third, _, fifth] = wrong.last;
+    fn difference<B: Binary>(&mut self, binary: &mut B, value: u8, of: &OfByte) -> u8 {
+        let OfByte { class, position, byte, given, last: [d1, d2, _, d4], .. } = *of;
+        let ([before, _], [next, after]) = (of.before, of.behind);
+        let (near, right_bytes) = (of.past & 7, of.right_bytes.min(15));
         let own = u32::from(self.last[class as usize % CLASSES]);
-        let follows = if near & 1 == 1 { last | 1 << 8 } else { 0 };
+        let follows = if near & 1 == 1 { d1 | 1 << 8 } else { 0 };
         let state = self.place() | self.following.operands() << 20;
         let contexts = [
-            spread(last, near | class << 8),
+            spread(d1, near | class << 8),
             spread(byte | next << 8 | after << 16, 1 | near << 8),
             spread(given | before << 8 | byte << 16, 2 | (near & 1) << 8),
-            spread(fifth | right_bytes << 8 | third << 16, 3),
+            spread(d4 | right_bytes << 8 | d2 << 16, 3),
             spread(own | class << 8 | (near & 1) << 16, 4),
             spread(byte | class << 8 | follows << 16, 5),
-            spread(class | (at as u32 & 7) << 8 | near << 16, 6),
+            spread(class | position << 8 | near << 16, 6),
             7,
             spread(state, byte | 8 << 8),
             spread(spread(self.field, class), 9),

@@ -11,55 +11,74 @@ mod slots;
 
 use super::super::limits::BLOCK_LEN;
 use super::binary::Binary;
-use differences::Wrong;
 pub(super) use differences::{ByClass, First};
 pub(super) use layered::InLayers;
 pub(super) use plain::Plain;
 
 /// Bytes of a group.
 const GROUP: usize = 8;
-/// Is a block right? Which blocks were wrong, the last one lowest; a hash of its classes; right blocks since the last wrong
-/// one, by steps; bytes with a class, zeros, letters and other printable characters; its length; its first four bytes.
+
+/// A block that may be right.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct OfBlock {
+    /// Which blocks were wrong, the last one lowest.
     past: u32,
+    /// A hash of its classes.
     fold: u32,
+    /// Right blocks since the last wrong one, by steps.
     since: u32,
+    /// Bytes with a class.
     marked: u32,
+    /// Predicted bytes that are 0.
     zeros: u32,
+    /// Predicted bytes that are letters and other printable characters.
     text: u32,
     len: u32,
+    /// The first four predicted bytes, lowest first.
     first: u32,
 }
 
-/// Is a group right? Which groups were wrong; its place in the block; whether one of the block was wrong; a hash of its
-/// classes; its first and second four bytes; bytes that are 0 or 255; right bytes since the last wrong one.
+/// A group that may be right.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct OfGroup {
+    /// Which groups were wrong, the last one lowest.
     past: u32,
+    /// Its place in the block.
     place: u32,
+    /// Whether one of the block was wrong.
     any: u32,
+    /// A hash of its classes.
     fold: u32,
+    /// The first and the second four predicted bytes, lowest first.
     first: u32,
     second: u32,
+    /// Predicted bytes that are 0 or 255.
     plain: u32,
+    /// Right bytes since the last wrong one.
     right_bytes: u32,
 }
 
-/// Is a byte right? Which bytes were wrong; its class and place in the group; the predicted byte, those before and behind it;
-/// the byte given before; whether one of the group was wrong; right bytes since the last wrong one; the last difference.
+/// A byte of a wrong group: it may be right, else it has a difference.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct OfByte {
+    /// Which bytes were wrong, the last one lowest.
     past: u32,
     class: u32,
+    /// Its place in the group.
     position: u32,
+    /// The predicted byte.
     byte: u32,
+    /// The predicted bytes before it, the nearer first, and behind it.
     before: [u32; 2],
     behind: [u32; 2],
+    /// The byte that was given before.
     given: u32,
+    /// Whether one of the group was wrong.
     any: u32,
+    /// Right bytes since the last wrong one.
     right_bytes: u32,
-    last: u32,
+    /// The last differences, the latest first.
+    last: [u32; 4],
 }
 
 /// Codes each decision under what is known; a writer gives its value, a reader gets it.
@@ -77,7 +96,7 @@ pub(super) trait Decisions {
     fn byte<B: Binary>(&mut self, binary: &mut B, value: bool, of: &OfByte) -> bool;
 
     /// The difference of a wrong byte.
-    fn difference<B: Binary>(&mut self, binary: &mut B, wrong: &Wrong, value: u8) -> u8;
+    fn difference<B: Binary>(&mut self, binary: &mut B, value: u8, of: &OfByte) -> u8;
 
     /// These bytes are settled, all of them right.
     fn pass(&mut self, _: &[u8]) {}
@@ -105,7 +124,7 @@ pub(super) struct CorrectionModel<D> {
     given: u8,
 }
 
-/// A block: what was predicted and how, and what it is to be.
+/// A block: what was predicted and how, and the two predicted bytes before it.
 struct Block<'a> {
     predicted: &'a [u8],
     classes: &'a [u8],
@@ -285,9 +304,10 @@ impl<D: Decisions> CorrectionModel<D> {
         };
         for at in start..end {
             let Some(place) = wanted.get_mut(at) else { return };
-            let predicted = block.after(at, 0) as u8;
-            let is_right = (any || at + 1 < end)
-                && self.code_is_right(binary, block, *place == predicted, (at, any, given));
+            let of = self.of_byte(block, (at, any, given));
+            let predicted = of.byte as u8;
+            let is_right =
+                (any || at + 1 < end) && self.decisions.byte(binary, *place == predicted, &of);
             let mut difference = 0;
             if is_right {
                 *place = predicted;
@@ -295,7 +315,7 @@ impl<D: Decisions> CorrectionModel<D> {
                 self.right_bytes = self.right_bytes.saturating_add(1);
             } else {
                 difference = place.wrapping_sub(predicted);
-                difference = self.code_difference(binary, block, difference, at, given);
+                difference = self.decisions.difference(binary, difference, &of);
                 *place = predicted.wrapping_add(difference);
                 any = true;
                 self.last = [difference, self.last[0], self.last[1], self.last[2]];
@@ -303,18 +323,12 @@ impl<D: Decisions> CorrectionModel<D> {
                 self.right_bytes = 0;
             }
             given = *place;
-            self.decisions.pass_one(given, block.class(at), difference);
+            self.decisions.pass_one(given, of.class, difference);
         }
     }
 
-    fn code_is_right<B: Binary>(
-        &mut self,
-        binary: &mut B,
-        block: &Block<'_>,
-        value: bool,
-        (at, any, given): (usize, bool, u8),
-    ) -> bool {
-        let of = OfByte {
+    fn of_byte(&self, block: &Block<'_>, (at, any, given): (usize, bool, u8)) -> OfByte {
+        OfByte {
             past: self.wrong_bytes,
             class: block.class(at),
             position: (at % GROUP) as u32,
@@ -324,30 +338,7 @@ impl<D: Decisions> CorrectionModel<D> {
             given: given.into(),
             any: any.into(),
             right_bytes: self.right_bytes,
-            last: self.last[0].into(),
-        };
-        self.decisions.byte(binary, value, &of)
-    }
-
-    fn code_difference<B: Binary>(
-        &mut self,
-        binary: &mut B,
-        block: &Block<'_>,
-        value: u8,
-        at: usize,
-        given: u8,
-    ) -> u8 {
-        let wrong = Wrong {
-            at,
-            class: block.class(at),
-            byte: block.after(at, 0),
-            before: [block.ahead(at, 1), block.ahead(at, 2)],
-            behind: [block.after(at, 1), block.after(at, 2)],
-            given: u32::from(given),
-            near: self.wrong_bytes & 7,
-            right_bytes: self.right_bytes.min(15),
             last: self.last.map(u32::from),
-        };
-        self.decisions.difference(binary, &wrong, value)
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::super::binary::Binary;
 use super::super::mixing::{Mixer, Selected, hash};
-use super::differences::{Differences, Wrong};
+use super::differences::Differences;
 use super::{Decisions, OfBlock, OfByte, OfGroup};
 
 /// Probabilities of one context, as powers of two.
@@ -69,12 +69,12 @@ impl<D: Differences> Decisions for Plain<D> {
     }
 
     fn byte<B: Binary>(&mut self, binary: &mut B, value: bool, of: &OfByte) -> bool {
-        let OfByte { past, class, position, byte, given, any, right_bytes, last, .. } = *of;
-        let ([before, _], [next, second]) = (of.before, of.behind);
+        let OfByte { past, class, position, byte, given, any, right_bytes, .. } = *of;
+        let ([before, _], [next, second], [d1, ..]) = (of.before, of.behind, of.last);
         let contexts = [
             hash(byte | before << 8, past & 1 | class << 8, BYTE_BITS),
             hash(past & 0xffff, 1, BYTE_BITS),
-            hash(past & 15 | last << 4 | (position & 3) << 12 | class << 16, 2, BYTE_BITS),
+            hash(past & 15 | d1 << 4 | (position & 3) << 12 | class << 16, 2, BYTE_BITS),
             hash(right_bytes.min(15) | any << 4 | byte >> 4 << 8 | next << 16, 3, BYTE_BITS),
             hash(before | byte << 8 | next << 16 | given << 24, second << 2 | past & 3, BYTE_BITS),
             hash(past & 0xff | position << 8 | class << 16, 5, BYTE_BITS),
@@ -86,7 +86,7 @@ impl<D: Differences> Decisions for Plain<D> {
         self.bytes.code(binary, value, &contexts, selected)
     }
 
-    fn difference<B: Binary>(&mut self, binary: &mut B, wrong: &Wrong, value: u8) -> u8 {
-        self.differences.code(binary, wrong, value)
+    fn difference<B: Binary>(&mut self, binary: &mut B, value: u8, of: &OfByte) -> u8 {
+        self.differences.code(binary, value, of)
     }
 }
