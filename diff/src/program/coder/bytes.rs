@@ -11,12 +11,12 @@ const BITS: u32 = 16;
 /// Sets of weights.
 const WEIGHTS: usize = 4 << 8;
 
-type Bytes = Mixer<8, { 1 << BITS }, WEIGHTS>;
+type ByteMixer = Mixer<8, { 1 << BITS }, WEIGHTS>;
 
 /// The model; it lives on from piece to piece.
 #[derive(Debug, Clone)]
 pub(super) struct ByteModel {
-    bytes: Bytes,
+    bytes: ByteMixer,
     /// The last eight bytes, the latest lowest.
     before: u64,
     /// Bytes of the present integer so far: their number and a hash of them.
@@ -28,7 +28,7 @@ pub(super) struct ByteModel {
 
 impl ByteModel {
     /// Bytes of memory.
-    pub(super) const MEMORY: u64 = Bytes::MEMORY;
+    pub(super) const MEMORY: u64 = ByteMixer::MEMORY;
 
     pub(super) fn new() -> Self {
         Self::with(Mixer::new())
@@ -39,7 +39,7 @@ impl ByteModel {
         Self::with(self.bytes.again())
     }
 
-    fn with(bytes: Bytes) -> Self {
+    fn with(bytes: ByteMixer) -> Self {
         Self { bytes, before: 0, begun: 0, begun_hash: 0, integers: [0; 2] }
     }
 

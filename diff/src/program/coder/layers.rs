@@ -13,7 +13,7 @@ const SECOND: usize = 256;
 
 /// What layers begin with, and how fast they learn.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Shape<const SETS: usize> {
+pub(super) struct LayersShape<const SETS: usize> {
     /// How many weights there are of each set; powers of two.
     pub(super) sizes: [usize; SETS],
     /// Weights at first: of 2^14, and of 2^16.
@@ -24,7 +24,7 @@ pub(super) struct Shape<const SETS: usize> {
     pub(super) second_rate: i32,
 }
 
-impl<const SETS: usize> Shape<SETS> {
+impl<const SETS: usize> LayersShape<SETS> {
     /// Bytes of memory with so many inputs.
     pub(super) const fn memory(&self, inputs: usize) -> u64 {
         let (mut sets, mut i) = (0, 0);
@@ -39,14 +39,14 @@ impl<const SETS: usize> Shape<SETS> {
 /// Weighs inputs: stretched probabilities, −2047 to 2047.
 #[derive(Debug, Clone)]
 pub(super) struct Layers<const INPUTS: usize, const SETS: usize> {
-    shape: Shape<SETS>,
+    shape: LayersShape<SETS>,
     first: [Vec<[i16; INPUTS]>; SETS],
     second: Vec<[i32; SETS]>,
 }
 
 /// Which weights: of each set, and of the second layer.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Selected<const SETS: usize> {
+pub(super) struct SelectedWeights<const SETS: usize> {
     pub(super) sets: [usize; SETS],
     pub(super) second: usize,
 }
@@ -54,14 +54,14 @@ pub(super) struct Selected<const SETS: usize> {
 /// What a decision was found to be.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Weighed<const SETS: usize> {
-    selected: Selected<SETS>,
+    selected: SelectedWeights<SETS>,
     outputs: [i32; SETS],
     /// Stretched, −2047 to 2047.
     pub(super) output: i32,
 }
 
 impl<const INPUTS: usize, const SETS: usize> Layers<INPUTS, SETS> {
-    pub(super) fn new(shape: Shape<SETS>) -> Self {
+    pub(super) fn new(shape: LayersShape<SETS>) -> Self {
         Self {
             shape,
             first: shape.sizes.map(|size| vec![[shape.first; INPUTS]; size]),
@@ -83,7 +83,7 @@ impl<const INPUTS: usize, const SETS: usize> Layers<INPUTS, SETS> {
     pub(super) fn weigh(
         &self,
         inputs: &[i16; INPUTS],
-        mut selected: Selected<SETS>,
+        mut selected: SelectedWeights<SETS>,
     ) -> Weighed<SETS> {
         selected.second %= SECOND;
         let mut outputs = [0; SETS];
@@ -100,7 +100,7 @@ impl<const INPUTS: usize, const SETS: usize> Layers<INPUTS, SETS> {
     #[inline(always)]
     pub(super) fn learn(&mut self, inputs: &[i16; INPUTS], weighed: &Weighed<SETS>, value: bool) {
         let Weighed { selected, outputs, output } = weighed;
-        let Shape { first_rate, second_rate, .. } = self.shape;
+        let LayersShape { first_rate, second_rate, .. } = self.shape;
         let goal = if value { 4095 } else { 0 };
         let error = (goal - squashed(*output)) * second_rate;
         let second = &mut self.second[selected.second];
@@ -138,8 +138,13 @@ fn learn<const INPUTS: usize>(inputs: &[i16; INPUTS], weights: &mut [i16; INPUTS
 mod tests {
     use super::*;
 
-    const SHAPE: Shape<4> =
-        Shape { sizes: [8; 4], first: 1 << 11, second: 65_536 / 3, first_rate: 6, second_rate: 3 };
+    const SHAPE: LayersShape<4> = LayersShape {
+        sizes: [8; 4],
+        first: 1 << 11,
+        second: 65_536 / 3,
+        first_rate: 6,
+        second_rate: 3,
+    };
     const INPUTS: usize = 40;
 
     #[test]
@@ -147,7 +152,7 @@ mod tests {
         let mut layers = Layers::<INPUTS, 4>::new(SHAPE);
         let inputs = [500; INPUTS];
         // All sets but the first see decisions of two kinds with the same weights.
-        let selected = |turn: usize| Selected { sets: [turn % 2, 1, 2, 3], second: 7 };
+        let selected = |turn: usize| SelectedWeights { sets: [turn % 2, 1, 2, 3], second: 7 };
         for turn in 0..4000 {
             let weighed = layers.weigh(&inputs, selected(turn));
             layers.learn(&inputs, &weighed, turn % 2 == 0);
@@ -161,7 +166,7 @@ mod tests {
     #[test]
     fn weights_stay_in_bounds() {
         let mut layers = Layers::<INPUTS, 4>::new(SHAPE);
-        let selected = Selected { sets: [0; 4], second: 0 };
+        let selected = SelectedWeights { sets: [0; 4], second: 0 };
         for turn in 0..20_000 {
             let inputs = [if turn % 2 == 0 { 2047 } else { -2047 }; INPUTS];
             let weighed = layers.weigh(&inputs, selected);

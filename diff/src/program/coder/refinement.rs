@@ -25,11 +25,11 @@ impl<const SIZE: usize> Default for Refinement<SIZE> {
     }
 }
 
-/// A place of a refinement, to learn at.
+/// A point of a refinement, which learns.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct Point {
     context: usize,
-    point: usize,
+    index: usize,
 }
 
 impl<const SIZE: usize> Refinement<SIZE> {
@@ -44,19 +44,19 @@ impl<const SIZE: usize> Refinement<SIZE> {
 
     /// What a stretched probability (−2047 to 2047) came to in a context, of 65536.
     #[inline(always)]
-    pub(super) fn refine(&self, stretched: i32, context: usize) -> (i32, Place) {
+    pub(super) fn refine(&self, stretched: i32, context: usize) -> (i32, Point) {
         let context = context % SIZE;
         let place = (stretched + 2048) as usize % 4096;
         let (low, part) = (place >> 7, (place & 127) as i32);
         let points = &self.0[context];
         let value = i32::from(points[low]) * (128 - part) + i32::from(points[low + 1]) * part;
-        (value >> 7, Place { context, point: low + (part >> 6) as usize })
+        (value >> 7, Point { context, index: low + (part >> 6) as usize })
     }
 
     /// The nearer point learns what the decision was.
     #[inline(always)]
-    pub(super) fn learn(&mut self, place: Place, value: bool) {
-        let point = &mut self.0[place.context][place.point];
+    pub(super) fn learn(&mut self, point: Point, value: bool) {
+        let point = &mut self.0[point.context][point.index];
         let goal = if value { 65_535 } else { 0 };
         *point = (i32::from(*point) + ((goal - i32::from(*point)) >> 6)) as u16;
     }
@@ -72,8 +72,8 @@ mod tests {
         let (start, _) = refinement.refine(0, 1);
         assert!((32_000..33_600).contains(&start), "{start}");
         for _ in 0..500 {
-            let (_, place) = refinement.refine(0, 1);
-            refinement.learn(place, true);
+            let (_, point) = refinement.refine(0, 1);
+            refinement.learn(point, true);
         }
         assert!(refinement.refine(0, 1).0 > 60_000);
         assert_eq!(refinement.refine(0, 2).0, start);

@@ -3,7 +3,7 @@
 
 use super::super::binary::Binary;
 use super::super::instruction::Following;
-use super::super::layers::{Layers, Selected, Shape};
+use super::super::layers::{Layers, LayersShape, SelectedWeights};
 use super::super::mixing::{HALF, spread};
 use super::super::outcomes::Outcomes;
 use super::super::refinement::Refinement;
@@ -20,15 +20,15 @@ const CLASSES: usize = 256;
 const REFINED: usize = 1 << 10;
 
 /// Weights of `N` contexts at first, and how fast they learn.
-const fn shape<const SETS: usize>(contexts: usize, sizes: [usize; SETS]) -> Shape<SETS> {
+const fn shape<const SETS: usize>(contexts: usize, sizes: [usize; SETS]) -> LayersShape<SETS> {
     let first = ((1 << 14) * 3 / 4 / contexts) as i16;
-    Shape { sizes, first, second: 65_536 / SETS as i32, first_rate: 8, second_rate: 2 }
+    LayersShape { sizes, first, second: 65_536 / SETS as i32, first_rate: 8, second_rate: 2 }
 }
 
-const BLOCKS: Shape<2> = shape(7, [64, 256]);
-const GROUPS: Shape<2> = shape(8, [128, 256]);
-const BYTES: Shape<3> = shape(9, [256, 1024, 4096]);
-const DIFFERENCES: Shape<3> = shape(10, [4096, 2048, 2048]);
+const BLOCKS: LayersShape<2> = shape(7, [64, 256]);
+const GROUPS: LayersShape<2> = shape(8, [128, 256]);
+const BYTES: LayersShape<3> = shape(9, [256, 1024, 4096]);
+const DIFFERENCES: LayersShape<3> = shape(10, [4096, 2048, 2048]);
 
 /// Weighs decisions of one kind by `N` contexts, which give `INPUTS` inputs.
 #[derive(Debug, Clone)]
@@ -49,14 +49,14 @@ struct Selection<const SETS: usize> {
 }
 
 impl<const N: usize, const INPUTS: usize, const SETS: usize> Weighing<N, INPUTS, SETS> {
-    const fn memory(bits: u32, shape: &Shape<SETS>) -> u64 {
+    const fn memory(bits: u32, shape: &LayersShape<SETS>) -> u64 {
         ((N as u64) << bits) * 4
             + Outcomes::<N>::MEMORY
             + shape.memory(INPUTS)
             + Refinement::<REFINED>::MEMORY
     }
 
-    fn new(bits: u32, shape: Shape<SETS>) -> Self {
+    fn new(bits: u32, shape: LayersShape<SETS>) -> Self {
         const { assert!(2 * N <= INPUTS) };
         Self {
             bits,
@@ -98,7 +98,7 @@ impl<const N: usize, const INPUTS: usize, const SETS: usize> Weighing<N, INPUTS,
         }
         let Selection { sets, second, refined } = selection;
         let sets = sets.map(|set| set as usize);
-        let weighed = self.layers.weigh(&inputs, Selected { sets, second: second as usize });
+        let weighed = self.layers.weigh(&inputs, SelectedWeights { sets, second: second as usize });
         let (corrected, point) = self.refinement.refine(weighed.output, refined as usize);
         let probability = (squashed(weighed.output) * 16 + 3 * corrected) >> 2;
         let value = binary.code(value, probability.clamp(16, 65_520) as u32);

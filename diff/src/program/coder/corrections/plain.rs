@@ -10,21 +10,21 @@ const BLOCK_BITS: u32 = 14;
 const GROUP_BITS: u32 = 16;
 const BYTE_BITS: u32 = 16;
 
-type Blocks = Mixer<4, { 1 << BLOCK_BITS }, 64>;
-type Groups = Mixer<5, { 1 << GROUP_BITS }, 128>;
-type Bytes = Mixer<6, { 1 << BYTE_BITS }, 256>;
+type BlockMixer = Mixer<4, { 1 << BLOCK_BITS }, 64>;
+type GroupMixer = Mixer<5, { 1 << GROUP_BITS }, 128>;
+type ByteMixer = Mixer<6, { 1 << BYTE_BITS }, 256>;
 
 /// Mixers, with a model of differences.
 #[derive(Debug, Clone)]
 pub(in super::super) struct Plain<D> {
-    blocks: Blocks,
-    groups: Groups,
-    bytes: Bytes,
+    blocks: BlockMixer,
+    groups: GroupMixer,
+    bytes: ByteMixer,
     differences: D,
 }
 
 impl<D: Differences> Decisions for Plain<D> {
-    const MEMORY: u64 = Blocks::MEMORY + Groups::MEMORY + Bytes::MEMORY + D::MEMORY;
+    const MEMORY: u64 = BlockMixer::MEMORY + GroupMixer::MEMORY + ByteMixer::MEMORY + D::MEMORY;
 
     fn new() -> Self {
         let (blocks, groups, bytes) = (Mixer::new(), Mixer::new(), Mixer::new());

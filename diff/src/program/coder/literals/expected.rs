@@ -68,7 +68,7 @@ impl Expected {
         recent: &impl Bytes<CONTEXTS, SETS>,
     ) -> Self {
         let pointed = pointers.expected(history);
-        let last = recent.last() as u32 & 0xff;
+        let last = recent.last16() as u32 & 0xff;
         let [here, there] = places.map(|place| place.byte(history));
         let (mut bytes, mut right) = ([0; POINTERS + PLACES], 0);
         for (i, byte) in pointed.into_iter().chain([here, there]).enumerate() {
@@ -147,13 +147,13 @@ impl Expected {
 
 /// Slots of what is expected.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Slots {
+pub(super) struct ExpectedSlots {
     by_len: Vec<u32>,
     by_expected: Vec<u32>,
     by_place: [Vec<u32>; 2 * PLACES],
 }
 
-impl Slots {
+impl ExpectedSlots {
     /// Bytes of memory.
     pub(super) const MEMORY: u64 = (BY_LEN + BY_EXPECTED + 2 * PLACES * BY_PLACE) as u64 * 4;
 

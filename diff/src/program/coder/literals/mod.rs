@@ -15,12 +15,12 @@ mod text;
 mod x86_64;
 
 use super::binary::Binary;
-use super::layers::{Layers, Selected};
+use super::layers::{Layers, SelectedWeights};
 use super::mixing::{hash, spread};
 use super::refinement::Refinement;
 use super::squash::squashed;
 use blocks::{BLOCK, Blocks};
-use expected::{Expected, PLACES, Place, Slots};
+use expected::{Expected, ExpectedSlots, PLACES, Place};
 use lines::{Half, Lines, Taken};
 use pointers::POINTERS;
 pub(super) use pointers::Pointers;
@@ -65,7 +65,7 @@ pub(super) struct LiteralModel<B, const CONTEXTS: usize, const INPUTS: usize, co
     /// The blocks of the dictionary that were learned.
     learned: Blocks,
     lines: Lines<CONTEXTS>,
-    slots: Slots,
+    slots: ExpectedSlots,
     layers: Layers<INPUTS, SETS>,
     refinements: [Refinement<REFINED>; 3],
 }
@@ -80,7 +80,7 @@ where
     const ALWAYS: usize = Self::EXPECTED + OF_EXPECTED;
 
     /// Bytes of memory beside history and pointers, the blocks of the largest dictionary among them.
-    pub(super) const MEMORY: u64 = Slots::MEMORY
+    pub(super) const MEMORY: u64 = ExpectedSlots::MEMORY
         + Blocks::MEMORY
         + B::SHAPE.memory(INPUTS)
         + Lines::<CONTEXTS>::MEMORY
@@ -99,7 +99,7 @@ where
             left: 0,
             learned: Blocks::default(),
             lines: Lines::default(),
-            slots: Slots::default(),
+            slots: ExpectedSlots::default(),
             layers: Layers::new(B::SHAPE),
             refinements: Default::default(),
         };
@@ -182,7 +182,7 @@ where
             std::array::from_fn(|number| Lines::<CONTEXTS>::half(number, contexts[number], before))
         };
         self.lines.touch(&halves(&contexts, 0));
-        self.pointers.look(&self.history, self.recent.last());
+        self.pointers.look(&self.history, self.recent.last16());
         let told = (self.since, self.left);
         let mut expected =
             Expected::new(&self.pointers, &self.history, &self.places, told, &self.recent);
@@ -218,7 +218,7 @@ where
 
     /// Which weights: `tree` are the bits so far behind a 1, `bit` is the number of the next one from below.
     #[inline(always)]
-    fn selected(&self, expected: &Expected, tree: u32, bit: u32) -> Selected<SETS> {
+    fn selected(&self, expected: &Expected, tree: u32, bit: u32) -> SelectedWeights<SETS> {
         let (class, others) = expected.class();
         let standing = match expected.is_right(POINTERS) {
             true => 1 + (self.places[0].wrong & 7) as usize,
@@ -226,7 +226,7 @@ where
         };
         let of = OfBit { class, others, standing, tree: tree as usize, upper: bit > 3 };
         let second = self.recent.phase() << 4 | usize::from(class > 0) << 3 | bit as usize;
-        Selected { sets: self.recent.sets(&of), second }
+        SelectedWeights { sets: self.recent.sets(&of), second }
     }
 
     /// Codes a bit of a byte: `node` are the bits of the half so far behind a 1.

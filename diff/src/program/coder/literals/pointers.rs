@@ -52,14 +52,14 @@ fn note(table: &mut [u32], dictionary: &[u8], (len, step, bits): (usize, usize, 
     for (place, byte) in (1usize..).zip(dictionary) {
         recent = recent << 8 | u128::from(*byte);
         if place % step == 0 && place >= len {
-            table[spread(recent, len, bits)] = place as u32;
+            table[entry_of(recent, len, bits)] = place as u32;
         }
     }
 }
 
-/// Spreads the last `len` of 16 bytes, the latest lowest, over `bits` bits.
+/// The entry, of 2^`bits`, of the last `len` of 16 bytes, the latest lowest.
 #[inline]
-fn spread(recent: u128, len: usize, bits: u32) -> usize {
+fn entry_of(recent: u128, len: usize, bits: u32) -> usize {
     let kept = recent << (128 - 8 * len) >> (128 - 8 * len);
     let folded = kept as u64 ^ ((kept >> 64) as u64).wrapping_mul(GOLDEN);
     ((folded.wrapping_mul(GOLDEN) >> 20).wrapping_mul(GOLDEN) >> (64 - bits)) as usize
@@ -99,22 +99,22 @@ impl Pointers {
     /// The entries of the last bytes. All of them come into the cache at once.
     #[inline(always)]
     fn entries(&self, recent: u128) -> [usize; POINTERS] {
-        let mut slots = [0; POINTERS];
+        let mut entries = [0; POINTERS];
         let mut all = 0;
-        for ((slot, table), len) in slots.iter_mut().zip(&self.tables).zip(LENS) {
-            *slot = spread(recent, len, self.bits);
-            all ^= table[*slot];
+        for ((entry, table), len) in entries.iter_mut().zip(&self.tables).zip(LENS) {
+            *entry = entry_of(recent, len, self.bits);
+            all ^= table[*entry];
         }
         black_box(all);
-        slots
+        entries
     }
 
     /// Pointers that point nowhere look where the last bytes stood before; these are noted as standing at the end.
     #[inline]
     pub(super) fn look(&mut self, history: &[u8], recent: u128) {
-        let slots = self.entries(recent);
+        let entries = self.entries(recent);
         for (i, (pointer, table)) in self.all.iter_mut().zip(&mut self.tables).enumerate() {
-            let (entry, len) = (&mut table[slots[i]], LENS[i]);
+            let (entry, len) = (&mut table[entries[i]], LENS[i]);
             if pointer.len == 0 {
                 let place = *entry as usize;
                 let alike = alike(history, place, recent);

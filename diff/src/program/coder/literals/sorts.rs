@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use super::super::layers::Shape;
+use super::super::layers::LayersShape;
 
 /// Bytes before a place from which the contexts there follow.
 pub(super) const LEAD: usize = 64;
@@ -31,10 +31,10 @@ pub(in super::super) trait Bytes<const CONTEXTS: usize, const SETS: usize>:
     Debug + Clone + Copy + Default
 {
     /// The sets of weights.
-    const SHAPE: Shape<SETS>;
+    const SHAPE: LayersShape<SETS>;
 
     /// The last 16, the latest lowest.
-    fn last(&self) -> u128;
+    fn last16(&self) -> u128;
 
     fn push(&mut self, byte: u8);
 

@@ -1,6 +1,6 @@
 //! Text, and all that has no sort of its own: contexts of the last bytes and words.
 
-use super::super::layers::Shape;
+use super::super::layers::LayersShape;
 use super::super::mixing::spread;
 use super::sorts::{Bytes, OfBit};
 
@@ -19,7 +19,7 @@ pub(in super::super) struct Text {
 }
 
 impl Bytes<CONTEXTS, SETS> for Text {
-    const SHAPE: Shape<SETS> = Shape {
+    const SHAPE: LayersShape<SETS> = LayersShape {
         sizes: [1024, 2048],
         first: 1280,
         second: 65_536 / 2,
@@ -28,7 +28,7 @@ impl Bytes<CONTEXTS, SETS> for Text {
     };
 
     #[inline(always)]
-    fn last(&self) -> u128 {
+    fn last16(&self) -> u128 {
         self.bytes
     }
 

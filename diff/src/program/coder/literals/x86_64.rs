@@ -1,7 +1,7 @@
 //! Instructions for x86-64: contexts of the last ones, and of where in one the next byte stands.
 
 use super::super::instruction::Following;
-use super::super::layers::Shape;
+use super::super::layers::LayersShape;
 use super::super::mixing::spread;
 use super::sorts::{Bytes, OfBit};
 
@@ -16,7 +16,7 @@ pub(in super::super) struct Instructions {
 }
 
 impl Bytes<CONTEXTS, SETS> for Instructions {
-    const SHAPE: Shape<SETS> = Shape {
+    const SHAPE: LayersShape<SETS> = LayersShape {
         sizes: [1024, 256, 4096, 2048],
         first: 1 << 11,
         second: 65_536 / 3,
@@ -25,7 +25,7 @@ impl Bytes<CONTEXTS, SETS> for Instructions {
     };
 
     #[inline(always)]
-    fn last(&self) -> u128 {
+    fn last16(&self) -> u128 {
         self.bytes
     }
 
