@@ -4,7 +4,6 @@ use super::super::mixing::{HALF, hash, moved};
 use super::super::squash::stretched;
 use super::super::table;
 use super::pointers::{POINTERS, Pointers};
-use super::sorts::Bytes;
 
 /// Decisions after which slots of what is expected learn no more slowly.
 const SLOW: u32 = 255;
@@ -59,16 +58,17 @@ pub(super) struct Expected {
 }
 
 impl Expected {
-    /// What is expected of the next byte; `told` are the literals since the last place was told, and those that are left.
-    pub(super) fn new<const CONTEXTS: usize, const SETS: usize>(
+    /// What is expected of the next byte, behind the last byte and in a phase of an instruction; there were `since` literals
+    /// since the last place was told, and `left` are left.
+    pub(super) fn new(
         pointers: &Pointers,
         history: &[u8],
         places: &[Place; PLACES],
-        told: (usize, usize),
-        recent: &impl Bytes<CONTEXTS, SETS>,
+        (since, left): (usize, usize),
+        (last, phase): (u8, usize),
     ) -> Self {
         let pointed = pointers.expected(history);
-        let last = recent.last16() as u32 & 0xff;
+        let last = u32::from(last);
         let [here, there] = places.map(|place| place.byte(history));
         let (mut bytes, mut right) = ([0; POINTERS + PLACES], 0);
         for (i, byte) in pointed.into_iter().chain([here, there]).enumerate() {
@@ -91,9 +91,9 @@ impl Expected {
         }
         let [standing, coming] = places.map(|place| place.wrong);
         let [here, there] = [here, there].map(|byte| byte.map_or(0, u32::from));
-        let phase = recent.phase() as u32;
-        let (since, left) = (told.0.min(15), told.1.min(127));
-        let of_here = here | (standing & 3) << 8 | (since.min(3) as u32) << 10 | phase << 12;
+        let (since, left) = (since.min(15), left.min(127));
+        let of_here =
+            here | (standing & 3) << 8 | (since.min(3) as u32) << 10 | (phase as u32) << 12;
         let of_there = there | (coming & 3) << 8 | (left.min(31) as u32) << 10;
         let by_place = [
             since << 9 | ((standing & 255) as usize) << 1,

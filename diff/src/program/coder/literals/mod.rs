@@ -14,6 +14,8 @@ mod sorts;
 mod text;
 mod x86_64;
 
+use std::array::from_fn;
+
 use super::binary::Binary;
 use super::layers::{Layers, SelectedWeights};
 use super::mixing::{hash, spread};
@@ -179,13 +181,13 @@ where
         // What does not wait for what is expected comes into the cache first.
         let mut contexts = self.recent.contexts();
         let halves = |contexts: &[u32; CONTEXTS], before| -> [Half; CONTEXTS] {
-            std::array::from_fn(|number| Lines::<CONTEXTS>::half(number, contexts[number], before))
+            from_fn(|number| Lines::<CONTEXTS>::half(number, contexts[number], before))
         };
         self.lines.touch(&halves(&contexts, 0));
-        self.pointers.look(&self.history, self.recent.last16());
-        let told = (self.since, self.left);
-        let mut expected =
-            Expected::new(&self.pointers, &self.history, &self.places, told, &self.recent);
+        let last16 = self.recent.last16();
+        self.pointers.look(&self.history, last16);
+        let (told, before) = ((self.since, self.left), (last16 as u8, self.recent.phase()));
+        let mut expected = Expected::new(&self.pointers, &self.history, &self.places, told, before);
         let [first, here] = expected.first_and_here();
         contexts[CONTEXTS - 1] = spread(first | here << 9, 0);
         let places = expected.of_places();
@@ -247,19 +249,13 @@ where
             hash(expected.last | tree << 8, 3, 10),
             hash(self.recent.begun(), tree, 10),
         ];
-        let mut sum = squashed(weighed.output) * 16;
-        let mut points = [None; 3];
-        for ((refinement, context), point) in self.refinements.iter().zip(contexts).zip(&mut points)
-        {
-            let (refined, place) = refinement.refine(weighed.output, context as usize);
-            sum += refined;
-            *point = Some(place);
-        }
+        let refined: [_; 3] =
+            from_fn(|i| self.refinements[i].refine(weighed.output, contexts[i] as usize));
+        let sum =
+            squashed(weighed.output) * 16 + refined.iter().map(|refined| refined.0).sum::<i32>();
         let value = binary.code(value, (sum >> 2).clamp(16, 65_520) as u32);
-        for (refinement, point) in self.refinements.iter_mut().zip(points) {
-            if let Some(point) = point {
-                refinement.learn(point, value);
-            }
+        for (refinement, (_, point)) in self.refinements.iter_mut().zip(refined) {
+            refinement.learn(point, value);
         }
         self.layers.learn(&inputs, &weighed, value);
         self.lines.learn(taken, node, value);
