@@ -51,7 +51,7 @@ pub(super) struct Expected {
     by_len: [usize; POINTERS],
     by_expected: [usize; POINTERS],
     by_place: [usize; 2 * PLACES],
-    /// By the length of each pointer, from 1.
+    /// By the length of each pointer, from 3: those that expect have at least four bytes.
     classes: [usize; POINTERS],
     /// The last byte.
     pub(super) last: u32,
@@ -82,8 +82,7 @@ impl Expected {
             by_len[i] = i << 9 | pointer.len.min(63) << 3 | ((pointer.wrong & 3) as usize) << 1;
             by_expected[i] = i << 16 | (hash(byte | last << 8, 0, 15) << 1) as usize;
             classes[i] = match pointer.len {
-                0 => 1,
-                few @ 1..=15 => 2 + few / 4,
+                few @ ..=15 => 2 + few / 4,
                 16..=31 => 6,
                 32..=63 => 7,
                 _ => 8,
