@@ -111,6 +111,8 @@ where
     /// Forgets everything, and begins with this dictionary.
     pub(super) fn again(self, dictionary: Vec<u8>, literals: usize) -> Self {
         const { assert!(Self::ALWAYS < INPUTS && INPUTS.is_multiple_of(8)) };
+        // The former history goes before the new one takes its room.
+        drop(self.history);
         let (dictionary_len, most) = (dictionary.len(), dictionary.len() + literals);
         let mut history = dictionary;
         history.shrink_to(most);
