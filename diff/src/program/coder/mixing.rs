@@ -21,13 +21,29 @@ const RATE: i16 = 14;
 /// Weights of 1.
 const ONE: i32 = 1 << 14;
 
+/// Of each count what [`step`] says.
+static STEPS: [u32; MOST + 1] = {
+    let mut table = [0; MOST + 1];
+    let mut count = 0;
+    while count < table.len() {
+        table[count] = 131_072 / (2 * count as u32 + 3);
+        count += 1;
+    }
+    table
+};
+
+/// By how much of 65536 a probability moves after so many decisions, at most 255: about 1 / (count + 1.5).
+#[inline(always)]
+pub(super) fn step(count: u32) -> u32 {
+    STEPS[count as usize & MOST]
+}
+
 /// A slot after a decision; its count grows up to `limit`, at most 255.
 #[inline(always)]
 pub(super) fn moved(slot: u32, value: bool, limit: u32) -> u32 {
     let (before, count) = (i64::from(slot >> 10), (slot & 1023).min(limit));
     let goal = if value { (1i64 << 22) - 1 } else { 0 };
-    let step = STEPS[count as usize & MOST];
-    let after = before + (((goal - before) * i64::from(step)) >> 16);
+    let after = before + (((goal - before) * i64::from(step(count))) >> 16);
     (after as u32) << 10 | (count + u32::from(count < limit))
 }
 
@@ -35,7 +51,7 @@ pub(super) fn moved(slot: u32, value: bool, limit: u32) -> u32 {
 #[inline(always)]
 fn moved_all<const N: usize>(slots: &[u32; N], value: bool, limit: u32) -> [u32; N] {
     let counts = slots.map(|slot| (slot & 1023).min(limit));
-    let steps = counts.map(|count| STEPS[count as usize & MOST]);
+    let steps = counts.map(step);
     // A slot moves by a part of the way that is left to the goal; from above 0 like from below 1.
     let flip = u32::from(value).wrapping_neg();
     let up = u64::from(!flip & 0xffff);
@@ -48,17 +64,6 @@ fn moved_all<const N: usize>(slots: &[u32; N], value: bool, limit: u32) -> [u32;
     }
     moved
 }
-
-/// By how much of 65536 a probability moves after so many decisions: about 1 / (count + 1.5).
-static STEPS: [u32; MOST + 1] = {
-    let mut table = [0; MOST + 1];
-    let mut count = 0;
-    while count < table.len() {
-        table[count] = 131_072 / (2 * count as u32 + 3);
-        count += 1;
-    }
-    table
-};
 
 /// Spreads two numbers over `bits` bits.
 #[inline]

@@ -1,19 +1,11 @@
 //! Slots that remember their last decisions beside a probability (docs/delta-format.md, "Corrections in layers").
 
+use super::super::mixing::step;
+
 /// A slot without experience: a probability of a half (18 bits), no history (a 1 alone, of 8 bits), no count (6 bits).
 pub(super) const NEW: u32 = 1 << 31 | 1 << 6;
 /// Decisions after which a slot learns no more slowly.
 const LIMIT: u32 = 30;
-/// By how much of 65536 a slot moves after so many decisions.
-static STEPS: [i32; 32] = {
-    let mut steps = [0; 32];
-    let mut count = 0;
-    while count < steps.len() {
-        steps[count] = 131_072 / (2 * count as i32 + 3);
-        count += 1;
-    }
-    steps
-};
 
 /// Decisions of a slot that count.
 #[inline(always)]
@@ -32,8 +24,8 @@ pub(super) fn history(slot: u32) -> u8 {
 pub(super) fn after(slot: u32, value: bool) -> u32 {
     let (probability, count) = ((slot >> 14) as i32, count(slot).min(LIMIT));
     let goal = if value { (1 << 18) - 1 } else { 0 };
-    let step = i64::from(goal - probability) * i64::from(STEPS[count as usize % 32]);
-    let probability = (probability + (step >> 16) as i32) as u32;
+    let way = i64::from(goal - probability) * i64::from(step(count));
+    let probability = (probability + (way >> 16) as i32) as u32;
     let longer = u32::from(history(slot)) << 1 | u32::from(value);
     let history = if longer > 255 { longer & 127 | 128 } else { longer };
     probability << 14 | history << 6 | (count + u32::from(count < LIMIT))

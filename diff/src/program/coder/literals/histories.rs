@@ -107,7 +107,8 @@ static KNOWN: [u8; 256] = {
     known
 };
 
-/// What comes of each history at first: as if the row and half of one decision were all; 22 bits, and 10 of a count.
+/// What comes of each history at first: as if its row, one of the other before it if there was one, and two fifths of one of
+/// each were all; 22 bits, and 10 of a count.
 pub(super) static AT_FIRST: [u32; 256] = {
     let mut first = [HALF; 256];
     let mut number = 0;

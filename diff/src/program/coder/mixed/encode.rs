@@ -30,24 +30,23 @@ pub(crate) struct CorrectionWriter {
 impl CorrectionWriter {
     /// A fresh stream, in layers or by class.
     pub(crate) fn new(in_layers: bool) -> Self {
-        let model = match in_layers {
+        Self::with(match in_layers {
             false => Model::ByClass(Box::new(CorrectionModel::new())),
             true => Model::InLayers(Box::new(CorrectionModel::new())),
-        };
-        let writer = Writer::new();
-        Self { model, writer, ended: 0, open: [[0; BLOCK_LEN]; 3], open_len: 0 }
+        })
     }
 
     /// A fresh stream, by class as before, in the memory of this one.
     fn again(self) -> Self {
         match self.model {
-            Model::ByClass(model) => {
-                let model = Model::ByClass(Box::new(model.again()));
-                let writer = Writer::new();
-                Self { model, writer, ended: 0, open: [[0; BLOCK_LEN]; 3], open_len: 0 }
-            }
-            _ => Self::new(false),
+            Model::ByClass(model) => Self::with(Model::ByClass(Box::new(model.again()))),
+            Model::InLayers(_) => Self::new(false),
         }
+    }
+
+    fn with(model: Model) -> Self {
+        let writer = Writer::new();
+        Self { model, writer, ended: 0, open: [[0; BLOCK_LEN]; 3], open_len: 0 }
     }
 
     /// Appends bytes of an op; `classes` may be empty.
