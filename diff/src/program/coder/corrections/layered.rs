@@ -9,14 +9,13 @@ use super::super::outcomes::Outcomes;
 use super::super::refinement::Refinement;
 use super::super::squash::{squashed, stretched};
 use super::super::table;
+use super::decisions::{Decisions, OfBlock, OfByte, OfGroup};
+use super::differences::{self, CLASSES};
 use super::slots::{NEW, after, history};
-use super::{Decisions, OfBlock, OfByte, OfGroup};
 
 /// Slots of one context, as a power of two: of decisions, and of differences.
 const BITS: u32 = 16;
 const DIFFERENCE_BITS: u32 = 17;
-/// Classes of predicted bytes.
-const CLASSES: usize = 256;
 const REFINED: usize = 1 << 10;
 
 /// Weights of `N` contexts at first, and how fast they learn.
@@ -127,6 +126,12 @@ pub(in super::super) struct InLayers {
     field: u32,
 }
 
+/// Contexts of their numbers.
+#[inline(always)]
+fn hashed<const N: usize>(numbers: [(u32, u32); N]) -> [u32; N] {
+    numbers.map(|(a, b)| spread(a, b))
+}
+
 impl InLayers {
     /// The class of a byte; for one without, the phase of its instruction and whether it belongs to an address.
     fn class(&self, class: u32) -> u32 {
@@ -172,92 +177,59 @@ impl Decisions for InLayers {
     }
 
     fn block<B: Binary>(&mut self, binary: &mut B, value: bool, of: &OfBlock) -> bool {
-        let OfBlock { past, fold, since, marked, zeros, text, len, first } = *of;
-        let contexts = [
-            spread(past & 0xffff, 0),
-            spread(fold, 1 | (past & 3) << 8),
-            spread(since | marked << 8 | (past & 3) << 16, 2),
-            spread(zeros >> 2 | text >> 2 << 4 | (past & 7) << 8 | len << 16, 3),
-            spread(past & 63, marked | zeros << 8),
-            spread(first, 5),
-            spread(fold, since),
-        ];
+        let OfBlock { past, fold, since, marked, zeros, first, .. } = *of;
+        let [a, b, c, d] = hashed(of.contexts());
+        let [e, f, g] = hashed([(past & 63, marked | zeros << 8), (first, 5), (fold, since)]);
         let selection = Selection {
-            sets: [past & 7 | marked.min(7) << 3, past],
+            sets: [of.weights(), past],
             second: marked.min(15) | (past & 7) << 4,
             refined: past & 255,
         };
-        self.blocks.code(binary, value, &contexts, selection)
+        self.blocks.code(binary, value, &[a, b, c, d, e, f, g], selection)
     }
 
     fn group<B: Binary>(&mut self, binary: &mut B, value: bool, of: &OfGroup) -> bool {
-        let OfGroup { past, place, any, fold, first, second, plain, right_bytes } = *of;
+        let OfGroup { past, place, any, fold, first, .. } = *of;
         let (state, phase) = (self.place(), self.following.phase() as u32);
-        let contexts = [
-            spread(past & 0xffff, 0),
-            spread(fold, 1 | (past & 3) << 8 | place << 16),
-            spread(first, second),
-            spread(first & 0xff_ffff, 3 | (past & 1) << 8),
-            spread(past & 15 | plain << 8 | right_bytes.min(63) << 12, 4),
-            spread(state, first & 0xffff),
-            spread(fold, past & 255),
-            spread(state, fold),
-        ];
+        let [a, b, c, d, e] = hashed(of.contexts());
+        let [f, g, h] = hashed([(state, first & 0xffff), (fold, past & 255), (state, fold)]);
         let selection = Selection {
-            sets: [past & 15 | place << 4 | any << 6, phase << 4 | past & 15],
+            sets: [of.weights(), phase << 4 | past & 15],
             second: place | any << 2 | (past & 7) << 3,
             refined: past & 255,
         };
-        self.groups.code(binary, value, &contexts, selection)
+        self.groups.code(binary, value, &[a, b, c, d, e, f, g, h], selection)
     }
 
     fn byte<B: Binary>(&mut self, binary: &mut B, value: bool, of: &OfByte) -> bool {
-        let OfByte { past, class, position, byte, given, any, right_bytes, .. } = *of;
-        let ([before, _], [next, second], [d1, ..]) = (of.before, of.behind, of.last);
+        let OfByte { past, class, byte, any, last: [d1, ..], .. } = *of;
         let (state, phase) = (self.place(), self.following.phase() as u32);
-        let contexts = [
-            spread(byte | before << 8, past & 1 | class << 8),
-            spread(past & 0xffff, 1),
-            spread(past & 15 | d1 << 4 | (position & 3) << 12 | class << 16, 2),
-            spread(right_bytes.min(15) | any << 4 | byte >> 4 << 8 | next << 16, 3),
-            spread(before | byte << 8 | next << 16 | given << 24, second << 2 | past & 3),
-            spread(past & 255 | position << 8 | class << 16, 5),
-            spread(self.following.with_last(), past & 3),
-            spread(state, self.following.operands() | byte << 8 | (past & 3) << 16),
-            spread(byte, d1 | class << 8 | (past & 7) << 16),
-        ];
+        let [a, b, c, d, e, f] = hashed(of.contexts());
+        let [g, h, i] = hashed([
+            (self.following.with_last(), past & 3),
+            (state, self.following.operands() | byte << 8 | (past & 3) << 16),
+            (byte, d1 | class << 8 | (past & 7) << 16),
+        ]);
         let selection = Selection {
             sets: [
-                past & 15 | position << 4 | any << 7,
+                of.weights(),
                 self.class(class) | (past & 3) << 8,
                 phase << 8 | self.following.opcode() as u32,
             ],
             second: any | (past & 7) << 1 | phase << 4,
             refined: past & 255 | u32::from(class > 0) << 8 | any << 9,
         };
-        self.bytes.code(binary, value, &contexts, selection)
+        self.bytes.code(binary, value, &[a, b, c, d, e, f, g, h, i], selection)
     }
 
     fn difference<B: Binary>(&mut self, binary: &mut B, value: u8, of: &OfByte) -> u8 {
-        let OfByte { class, position, byte, given, last: [d1, d2, _, d4], .. } = *of;
-        let ([before, _], [next, after]) = (of.before, of.behind);
-        let (near, right_bytes) = (of.past & 7, of.right_bytes.min(15));
-        let own = u32::from(self.last[class as usize % CLASSES]);
-        let follows = if near & 1 == 1 { d1 | 1 << 8 } else { 0 };
+        let (class, byte) = (of.class, of.byte);
+        let own = self.last[class as usize % CLASSES];
+        let [a, b, c, d, e, f, g] = hashed(differences::contexts(of, own));
         let state = self.place() | self.following.operands() << 20;
-        let contexts = [
-            spread(d1, near | class << 8),
-            spread(byte | next << 8 | after << 16, 1 | near << 8),
-            spread(given | before << 8 | byte << 16, 2 | (near & 1) << 8),
-            spread(d4 | right_bytes << 8 | d2 << 16, 3),
-            spread(own | class << 8 | (near & 1) << 16, 4),
-            spread(byte | class << 8 | follows << 16, 5),
-            spread(class | position << 8 | near << 16, 6),
-            7,
-            spread(state, byte | 8 << 8),
-            spread(spread(self.field, class), 9),
-        ];
-        let (set, class_of) = (super::differences::weights(class, near) as u32, self.class(class));
+        let [h, i] = hashed([(state, byte | 8 << 8), (spread(self.field, class), 9)]);
+        let contexts = [a, b, c, d, e, f, g, 7, h, i];
+        let (set, class_of) = (differences::weights(of), self.class(class));
         let phase = self.following.phase() as u32 & 7;
         let mut tree = 1;
         for bit in (0..8).rev() {

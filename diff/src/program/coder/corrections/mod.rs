@@ -4,6 +4,7 @@
 //! A block of predicted bytes is right as a whole, or its groups of 8 bytes are, or single bytes; for each
 //! that is not its difference is coded. Each of these has contexts of its own (docs/delta-format.md, "Corrections by mixing").
 
+mod decisions;
 mod differences;
 mod layered;
 mod plain;
@@ -11,99 +12,13 @@ mod slots;
 
 use super::super::limits::BLOCK_LEN;
 use super::binary::Binary;
+use decisions::{Decisions, OfBlock, OfByte, OfGroup};
 pub(super) use differences::{ByClass, First};
 pub(super) use layered::InLayers;
 pub(super) use plain::Plain;
 
 /// Bytes of a group.
 const GROUP: usize = 8;
-
-/// A block that may be right.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct OfBlock {
-    /// Which blocks were wrong, the last one lowest.
-    past: u32,
-    /// A hash of its classes.
-    fold: u32,
-    /// Right blocks since the last wrong one, by steps.
-    since: u32,
-    /// Bytes with a class.
-    marked: u32,
-    /// Predicted bytes that are 0.
-    zeros: u32,
-    /// Predicted bytes that are letters and other printable characters.
-    text: u32,
-    len: u32,
-    /// The first four predicted bytes, lowest first.
-    first: u32,
-}
-
-/// A group that may be right.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct OfGroup {
-    /// Which groups were wrong, the last one lowest.
-    past: u32,
-    /// Its place in the block.
-    place: u32,
-    /// Whether one of the block was wrong.
-    any: u32,
-    /// A hash of its classes.
-    fold: u32,
-    /// The first and the second four predicted bytes, lowest first.
-    first: u32,
-    second: u32,
-    /// Predicted bytes that are 0 or 255.
-    plain: u32,
-    /// Right bytes since the last wrong one.
-    right_bytes: u32,
-}
-
-/// A byte of a wrong group: it may be right, else it has a difference.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct OfByte {
-    /// Which bytes were wrong, the last one lowest.
-    past: u32,
-    class: u32,
-    /// Its place in the group.
-    position: u32,
-    /// The predicted byte.
-    byte: u32,
-    /// The predicted bytes before it, the nearer first, and behind it.
-    before: [u32; 2],
-    behind: [u32; 2],
-    /// The byte that was given before.
-    given: u32,
-    /// Whether one of the group was wrong.
-    any: u32,
-    /// Right bytes since the last wrong one.
-    right_bytes: u32,
-    /// The last differences, the latest first.
-    last: [u32; 4],
-}
-
-/// Codes each decision under what is known; a writer gives its value, a reader gets it.
-pub(super) trait Decisions {
-    /// Bytes of memory.
-    const MEMORY: u64;
-
-    fn new() -> Self;
-
-    /// Forgets everything.
-    fn again(self) -> Self;
-
-    fn block<B: Binary>(&mut self, binary: &mut B, value: bool, of: &OfBlock) -> bool;
-    fn group<B: Binary>(&mut self, binary: &mut B, value: bool, of: &OfGroup) -> bool;
-    fn byte<B: Binary>(&mut self, binary: &mut B, value: bool, of: &OfByte) -> bool;
-
-    /// The difference of a wrong byte.
-    fn difference<B: Binary>(&mut self, binary: &mut B, value: u8, of: &OfByte) -> u8;
-
-    /// These bytes are settled, all of them right.
-    fn pass(&mut self, _: &[u8]) {}
-
-    /// This byte of a wrong group is settled.
-    fn pass_one(&mut self, _byte: u8, _class: u32, _difference: u8) {}
-}
 
 /// The model; it lives on from block to block and from slice to slice.
 #[derive(Debug, Clone)]
