@@ -103,7 +103,7 @@ pub struct Entry {
     pub mtime: Option<u64>,
 }
 
-/// A generator that computes bytes from columns (GEN 1 and later ids; 0 and 2 are built in).
+/// A generator that computes bytes from columns; those that need none, or a model, are built in.
 ///
 /// One instance serves one output (the layer, or one kept object) from its first byte to its last.
 pub trait Generator: Send {

@@ -158,17 +158,42 @@ pub mod coder {
     pub(crate) const fn is_known(id: u64) -> bool {
         matches!(id, STORED..=LZMA_MOVED | CORRECTIONS_BY_CLASS | CORRECTIONS_LAYERED..=LITERALS_MOVED)
     }
+
+    /// Whether it codes corrections by mixing.
+    pub(crate) const fn is_corrections(id: u64) -> bool {
+        matches!(id, CORRECTIONS | CORRECTIONS_BY_CLASS | CORRECTIONS_LAYERED)
+    }
+
+    /// Whether it codes literals by mixing.
+    pub(crate) const fn is_literals(id: u64) -> bool {
+        matches!(id, LITERALS | LITERALS_MOVED)
+    }
+
+    /// Whether the model of the run turns its dictionary.
+    pub(crate) const fn is_moved(id: u64) -> bool {
+        matches!(id, LZMA_MOVED | LITERALS_MOVED)
+    }
+
+    /// Whether a fresh stream has a dictionary.
+    pub(crate) const fn has_dictionary(id: u64) -> bool {
+        matches!(id, ZSTD | LZMA | LZMA_MOVED | LITERALS | LITERALS_MOVED)
+    }
+
+    /// Whether a fresh stream says how large its window is.
+    pub(crate) const fn has_window(id: u64) -> bool {
+        id == SPARSE || has_dictionary(id)
+    }
 }
 
 /// Kinds of streams (registry 4).
 pub mod stream {
     /// One byte an op: what it is.
     pub const OPS: u64 = 0;
-    /// Lengths of COPY, EDIT, LIT and generated zeros.
+    /// Lengths of ops, and of what comes out of encodings.
     pub const LENGTHS: u64 = 1;
-    /// Sources of COPY and EDIT.
+    /// Sources of ops that read one.
     pub const SOURCES: u64 = 2;
-    /// Offsets of COPY and EDIT against the predicted ones.
+    /// Offsets in these, against the predicted ones.
     pub const OFFSETS: u64 = 3;
     /// What else ops need.
     pub const OPERANDS: u64 = 4;

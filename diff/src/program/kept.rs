@@ -35,18 +35,19 @@ pub(crate) struct Placement {
 }
 
 impl Placement {
-    /// A place for so many bytes.
-    pub(crate) fn take(&mut self, size: u64) -> Place {
+    /// A place for so many bytes, and how many ranges in use were passed by.
+    pub(crate) fn take(&mut self, size: u64) -> (Place, u64) {
         if self.in_memory.saturating_add(size) <= KEPT_IN_MEMORY {
             self.in_memory += size;
-            return Place::Memory;
+            return (Place::Memory, 0);
         }
-        let mut start = self.full_below;
+        let (mut start, mut passed) = (self.full_below, 0);
         for (&used_start, &used_end) in self.used.range(start..) {
             if used_start - start >= size {
                 break;
             }
             start = used_end;
+            passed += 1;
         }
         let end = start.saturating_add(size);
         self.used.insert(start, end);
@@ -54,7 +55,7 @@ impl Placement {
             self.full_below = used_end;
         }
         self.scratch_peak = self.scratch_peak.max(end);
-        Place::Scratch(start)
+        (Place::Scratch(start), passed)
     }
 
     /// Gives a place back.
@@ -128,21 +129,27 @@ impl Kept {
         }
     }
 
-    /// Begins object `index` if `unit` is its first; says whether it may be written now.
-    pub(crate) fn begin(&mut self, index: u32, unit: u64) -> Result<(), Failure> {
+    /// The object whose first unit this is.
+    pub(crate) fn begins_in(&self, unit: u64) -> Option<u32> {
+        self.objects.binary_search_by_key(&unit, |object| object.first).ok().map(|at| at as u32)
+    }
+
+    /// Begins object `index` if `unit` is its first, or goes on with it; returns how many ranges in use of the scratch file were
+    /// passed by.
+    pub(crate) fn begin(&mut self, index: u32, unit: u64) -> Result<u64, Failure> {
         let declared = self.objects.get(index as usize);
         let declared =
             *declared.ok_or_else(|| failure!(PackageCorrupt, "there is no kept object {index}"))?;
         if declared.first != unit {
             return match self.live.get(&index) {
-                Some(object) if object.written < object.size => Ok(()),
+                Some(object) if object.written < object.size => Ok(0),
                 _ => Err(failure!(
                     PackageCorrupt,
                     "kept object {index} is not being made in this unit"
                 )),
             };
         }
-        let place = self.placement.take(declared.size);
+        let (place, passed) = self.placement.take(declared.size);
         if self.placement.scratch_peak() > self.scratch_allowed {
             return Err(failure!(
                 PackageCorrupt,
@@ -159,7 +166,7 @@ impl Kept {
         let bytes = Vec::with_capacity(in_memory as usize);
         let object = Object { place, bytes, written: 0, size: declared.size };
         self.live.insert(index, object);
-        Ok(())
+        Ok(passed)
     }
 
     /// Appends to an object under way.
@@ -224,17 +231,17 @@ mod tests {
     fn the_lowest_free_range_is_taken() {
         let mut placement = Placement::default();
         let big = KEPT_IN_MEMORY;
-        assert_eq!(placement.take(big), Place::Memory);
-        assert_eq!(placement.take(10), Place::Scratch(0));
-        assert_eq!(placement.take(20), Place::Scratch(10));
-        assert_eq!(placement.take(5), Place::Scratch(30));
+        assert_eq!(placement.take(big), (Place::Memory, 0));
+        assert_eq!(placement.take(10), (Place::Scratch(0), 0));
+        assert_eq!(placement.take(20), (Place::Scratch(10), 0));
+        assert_eq!(placement.take(5), (Place::Scratch(30), 0));
         placement.release(Place::Scratch(10), 20);
-        assert_eq!(placement.take(21), Place::Scratch(35));
-        assert_eq!(placement.take(8), Place::Scratch(10));
-        assert_eq!(placement.take(12), Place::Scratch(18));
+        assert_eq!(placement.take(21), (Place::Scratch(35), 1));
+        assert_eq!(placement.take(8), (Place::Scratch(10), 0));
+        assert_eq!(placement.take(12), (Place::Scratch(18), 0));
         assert_eq!(placement.scratch_peak(), 56);
         placement.release(Place::Memory, big);
-        assert_eq!(placement.take(1), Place::Memory);
+        assert_eq!(placement.take(1), (Place::Memory, 0));
         assert_eq!(placement.in_memory(), 1);
     }
 

@@ -30,7 +30,7 @@ pub const DEPTH: usize = 4;
 pub const PARAMS_LEN: u64 = 64 << 10;
 /// Bytes of the `exact` stream that one encoding takes.
 pub const EXACT_LEN: u64 = 1 << 20;
-/// Bytes that one GEN gives, except zeros.
+/// Bytes that one GEN gives whose bytes come from columns: tar headers and framing of zip archives.
 pub const GENERATED_LEN: usize = 1 << 20;
 /// How many times longer the content of an opened range may be.
 pub const OPENED_RATIO: u64 = 64;

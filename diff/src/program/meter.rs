@@ -9,6 +9,8 @@ use super::coder::{
 };
 use super::ids::{coder, generator};
 use super::model;
+use super::model::params::Params;
+use super::model::version::Version;
 
 /// Work of one op beside its bytes.
 pub(crate) const WORK_OP: u64 = 64;
@@ -23,6 +25,14 @@ const WORK_CORRECTED: u64 = 15;
 /// Work of a literal that is coded by mixing, beside what is counted for it otherwise, and of a byte of its dictionary.
 const WORK_LITERAL: u64 = 23;
 const WORK_LEARNED: u64 = 3;
+/// Of this many bytes of memory that a stream, the model of a run or an encoding counts as, making them ready is one unit of work;
+/// encoders clear less of what they count as.
+const READY: u64 = 256;
+const ENCODER_READY: u64 = 1024;
+/// Work of passing by one range of the scratch file that is in use, when a place is looked for.
+const WORK_PASSED: u64 = 16;
+/// Memory of one range of a dictionary of literals by mixing, beside its bytes.
+const RANGE: u64 = 64;
 /// Memory of one frame of zstd beside its window.
 const ZSTD_CONTEXT: u64 = 512 << 10;
 /// Memory of one declared kept object beside its bytes.
@@ -116,11 +126,11 @@ pub(crate) fn generator(id: u64) -> u64 {
     if id == generator::ZIP { ZIP } else { 0 }
 }
 
-/// The memory that a stream of a slice counts as while it can be continued.
+/// The memory that a stream of a slice counts as while it can be continued; its dictionary has so many ranges and bytes.
 pub(crate) fn stream(
     (coder, sort): (u64, Option<Sort>),
     window_log: u8,
-    dictionary_len: u64,
+    (ranges, dictionary_len): (u64, u64),
 ) -> u64 {
     let window = 1u64 << window_log.min(63);
     let own = match coder {
@@ -131,12 +141,27 @@ pub(crate) fn stream(
         coder::CORRECTIONS_BY_CLASS => BY_CLASS_MEMORY,
         coder::CORRECTIONS_LAYERED => IN_LAYERS_MEMORY,
         coder::BYTES => BYTES_MEMORY,
-        coder::LITERALS | coder::LITERALS_MOVED => {
-            literals_memory(sort.unwrap_or(Sort::X86_64), window, dictionary_len)
+        _ if coder::is_literals(coder) => {
+            literals_memory(sort.unwrap_or(Sort::X86_64), window, dictionary_len) + ranges * RANGE
         }
         _ => 0,
     };
     own + dictionary_len
+}
+
+/// The work of making ready what a fresh stream or the model of a run counts as.
+pub(crate) fn ready(memory: u64) -> u64 {
+    memory / READY
+}
+
+/// The work of making an encoder ready.
+pub(crate) fn encoder_ready(memory: u64) -> u64 {
+    memory / ENCODER_READY
+}
+
+/// The work of passing by so many ranges of the scratch file.
+pub(crate) fn passed(ranges: u64) -> u64 {
+    ranges.saturating_mul(WORK_PASSED)
 }
 
 /// The work of decoding so many raw bytes, beside what ops give.
@@ -145,7 +170,7 @@ pub(crate) fn decoding(coder: u64, raw_len: u64) -> u64 {
         coder::CORRECTIONS | coder::CORRECTIONS_BY_CLASS | coder::BYTES => {
             raw_len.saturating_mul(WORK_MIXED)
         }
-        coder::LITERALS | coder::LITERALS_MOVED => raw_len.saturating_mul(WORK_LITERAL),
+        _ if coder::is_literals(coder) => raw_len.saturating_mul(WORK_LITERAL),
         coder::CORRECTIONS_LAYERED => raw_len.saturating_mul(WORK_CORRECTED),
         _ => 0,
     }
@@ -154,18 +179,13 @@ pub(crate) fn decoding(coder: u64, raw_len: u64) -> u64 {
 /// The memory that loading a dictionary of so many bytes takes beside the stream's: it is there twice, but where the stream keeps
 /// it as it came.
 pub(crate) fn loaded(coder: u64, dictionary_len: u64) -> u64 {
-    match coder {
-        coder::LITERALS | coder::LITERALS_MOVED => 0,
-        _ => dictionary_len,
-    }
+    if coder::is_literals(coder) { 0 } else { dictionary_len }
 }
 
 /// The work of loading a dictionary of so many bytes.
 pub(crate) fn loading(coder: u64, dictionary_len: u64) -> u64 {
-    match coder {
-        coder::LITERALS | coder::LITERALS_MOVED => dictionary_len.saturating_mul(1 + WORK_LEARNED),
-        _ => dictionary_len,
-    }
+    let learned = if coder::is_literals(coder) { WORK_LEARNED } else { 0 };
+    dictionary_len.saturating_mul(1 + learned)
 }
 
 /// The memory that the parameters of a model count as.
@@ -176,6 +196,13 @@ pub(crate) fn model_params(len: u64) -> u64 {
 /// The memory that a model in use counts as, for so many ops of its run that read a source.
 pub(crate) fn model(ops: u64) -> u64 {
     model::MEMORY + ops.saturating_mul(model::MEMORY_OP)
+}
+
+/// The memory that tables of a model count as, beside an index of frames.
+pub(crate) fn model_tables(params: &Params) -> u64 {
+    let exceptions =
+        if params.version >= Version::Fifth { model::exceptions_memory(params) } else { 0 };
+    params.symbols.memory().saturating_add(exceptions)
 }
 
 /// The work that a payload may declare: 32 times the bytes of base layers and output, and 256 MiB.
@@ -220,14 +247,17 @@ mod tests {
 
     #[test]
     fn streams_count_their_windows() {
-        assert_eq!(stream((coder::STORED, None), 23, 0), 0);
-        assert_eq!(stream((coder::ZSTD, None), 20, 5), (512 << 10) + (1 << 20) + 5);
-        assert_eq!(stream((coder::SPARSE, None), 10, 0), 2 * ((512 << 10) + 1024));
+        assert_eq!(stream((coder::STORED, None), 23, (0, 0)), 0);
+        assert_eq!(stream((coder::ZSTD, None), 20, (1, 5)), (512 << 10) + (1 << 20) + 5);
+        assert_eq!(stream((coder::SPARSE, None), 10, (0, 0)), 2 * ((512 << 10) + 1024));
         let (text, code) = (Some(Sort::Text), Some(Sort::X86_64));
         assert_eq!(
-            stream((coder::LITERALS, text), 20, 1 << 20),
-            (12 << 20) + (16 << 20) + (2 << 20)
+            stream((coder::LITERALS, text), 20, (2, 1 << 20)),
+            128 + (12 << 20) + (16 << 20) + (2 << 20)
         );
-        assert_eq!(stream((coder::LITERALS_MOVED, code), 10, 0), (15 << 20) + (16 << 12) + 1024);
+        assert_eq!(
+            stream((coder::LITERALS_MOVED, code), 10, (0, 0)),
+            (15 << 20) + (16 << 12) + 1024
+        );
     }
 }

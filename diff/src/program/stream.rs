@@ -54,14 +54,14 @@ impl Coding {
             coder::CORRECTIONS => Self::corrections(Corrections::First, spares),
             coder::CORRECTIONS_BY_CLASS => Self::corrections(Corrections::ByClass, spares),
             coder::CORRECTIONS_LAYERED => Self::corrections(Corrections::InLayers, spares),
-            coder::BYTES => Self::Bytes(Box::new(match spares.bytes() {
+            coder::BYTES => Self::Bytes(Box::new(match spares.bytes.take() {
                 Some(spare) => spare.again(),
                 None => ByteReader::new(),
             })),
             coder::LITERALS | coder::LITERALS_MOVED => {
                 let sort = record.sort.ok_or_else(|| out_of_range("the sort of literals"))?;
                 Self::Literals {
-                    reader: Box::new(match spares.literals() {
+                    reader: Box::new(match spares.literals.take() {
                         Some(spare) => spare.again(window_log, sort, dictionary),
                         None => LiteralReader::new(window_log, sort, dictionary),
                     }),
@@ -73,7 +73,7 @@ impl Coding {
     }
 
     fn corrections(how: Corrections, spares: &mut Spares) -> Self {
-        Self::Corrections(Box::new(match spares.corrections() {
+        Self::Corrections(Box::new(match spares.corrections.take() {
             Some(spare) => spare.again(how),
             None => CorrectionReader::new(how),
         }))
@@ -100,9 +100,9 @@ impl Stream {
     /// Is over; what it was read with may serve another.
     pub(crate) fn give_up(self, spares: &mut Spares) {
         match self.coding {
-            Coding::Literals { reader, .. } => spares.keep_literals(reader, self.held),
-            Coding::Corrections(reader) => spares.keep_corrections(reader, self.held),
-            Coding::Bytes(reader) => spares.keep_bytes(reader, self.held),
+            Coding::Literals { reader, .. } => spares.literals.keep(reader, self.held),
+            Coding::Corrections(reader) => spares.corrections.keep(reader, self.held),
+            Coding::Bytes(reader) => spares.bytes.keep(reader, self.held),
             Coding::Stored | Coding::Zstd(_) | Coding::Sparse { .. } | Coding::Lzma(_) => {}
         }
     }
@@ -112,15 +112,24 @@ impl Stream {
         self.coder == record.coder
     }
 
-    /// Takes the coded bytes of a slice; returns how much memory they count as once taken apart.
-    pub(crate) fn begin(&mut self, coded: Vec<u8>, raw_len: u64) -> Result<u64, Failure> {
+    /// How much memory the coded bytes of a slice count as once taken apart.
+    pub(crate) fn apart(coder: u64, coded: &[u8]) -> Result<u64, Failure> {
+        match coder {
+            coder::SPARSE => Apart::parse(coded).map(|apart| apart.runs_len + apart.values_len),
+            _ => Ok(0),
+        }
+    }
+
+    /// Takes the coded bytes of a slice.
+    pub(crate) fn begin(&mut self, coded: Vec<u8>, raw_len: u64) -> Result<(), Failure> {
         (self.coded, self.at, self.raw_left) = (coded, 0, raw_len);
         match &mut self.coding {
             Coding::Sparse { runs, values, piece } => {
-                let (taken_apart, apart) = take_apart(&self.coded, raw_len, runs, values)?;
-                **piece = taken_apart;
+                let apart = Apart::parse(&self.coded)?;
+                let runs = whole(runs, apart.runs, apart.runs_len)?;
+                let values = whole(values, apart.values, apart.values_len)?;
+                **piece = SparsePiece::new(runs, values, raw_len)?;
                 self.coded = Vec::new();
-                return Ok(apart);
             }
             Coding::Lzma(reader) => reader.begin(std::mem::take(&mut self.coded)),
             Coding::Corrections(reader) => reader.begin(&self.coded),
@@ -128,17 +137,12 @@ impl Stream {
             Coding::Literals { reader, .. } => reader.begin(&self.coded),
             Coding::Stored | Coding::Zstd(_) => {}
         }
-        Ok(0)
-    }
-
-    fn take(&mut self, len: usize) -> Result<(), Failure> {
-        self.raw_left = self.raw_left.checked_sub(len as u64).ok_or_else(ends_early)?;
         Ok(())
     }
 
     /// Whether the coder asks what follows literals.
     pub(crate) fn looks_ahead(&self) -> bool {
-        matches!(self.coder, coder::LITERALS | coder::LITERALS_MOVED)
+        coder::is_literals(self.coder)
     }
 
     /// The next `len` raw bytes stand in for what a source has at an offset; then comes what one has at another.
@@ -153,7 +157,7 @@ impl Stream {
 
     /// Fills `buf` with the next raw bytes.
     pub(crate) fn fill(&mut self, buf: &mut [u8]) -> Result<(), Failure> {
-        self.take(buf.len())?;
+        take(&mut self.raw_left, buf.len())?;
         match &mut self.coding {
             Coding::Stored => {
                 let end = self.at.saturating_add(buf.len());
@@ -187,13 +191,11 @@ impl Stream {
         debug_assert!(classes.is_empty() || classes.len() == buf.len());
         match &mut self.coding {
             Coding::Sparse { piece, .. } => {
-                self.raw_left =
-                    self.raw_left.checked_sub(buf.len() as u64).ok_or_else(ends_early)?;
+                take(&mut self.raw_left, buf.len())?;
                 piece.add_to(buf)
             }
             Coding::Corrections(reader) => {
-                self.raw_left =
-                    self.raw_left.checked_sub(buf.len() as u64).ok_or_else(ends_early)?;
+                take(&mut self.raw_left, buf.len())?;
                 reader.correct(&self.coded, buf, classes)
             }
             _ => {
@@ -239,32 +241,36 @@ impl Stream {
     }
 }
 
-/// Runs and values of a sparse piece, and their length.
-fn take_apart(
-    coded: &[u8],
-    raw_len: u64,
-    runs_frame: &mut FrameReader,
-    values_frame: &mut FrameReader,
-) -> Result<(SparsePiece, u64), Failure> {
-    let mut at = 0;
-    let mut integer = || {
-        let value = varint::take(|| {
-            let byte = coded.get(at).copied().ok_or_else(damaged)?;
-            at += 1;
-            Ok(byte)
-        })?;
-        value.ok_or_else(damaged)
-    };
-    let (runs_len, values_len, coded_len) = (integer()?, integer()?, integer()?);
-    let coded_len = usize::try_from(coded_len).map_err(|_| damaged())?;
-    if runs_len.saturating_add(values_len) > SPARSE_LEN {
-        return Err(out_of_range("the length of a sparse stream"));
+/// The frames of a sparse piece, and the lengths of what they hold: together at most [`SPARSE_LEN`].
+struct Apart<'a> {
+    runs: &'a [u8],
+    runs_len: u64,
+    values: &'a [u8],
+    values_len: u64,
+}
+
+impl<'a> Apart<'a> {
+    fn parse(coded: &'a [u8]) -> Result<Self, Failure> {
+        let mut at = 0;
+        let mut integer = || {
+            let value = varint::take(|| {
+                let byte = coded.get(at).copied().ok_or_else(damaged)?;
+                at += 1;
+                Ok(byte)
+            })?;
+            value.ok_or_else(damaged)
+        };
+        let (runs_len, values_len, coded_len) = (integer()?, integer()?, integer()?);
+        if runs_len.saturating_add(values_len) > SPARSE_LEN {
+            return Err(out_of_range("the length of a sparse stream"));
+        }
+        let coded_len = usize::try_from(coded_len).map_err(|_| damaged())?;
+        let (runs, values) = coded
+            .get(at..)
+            .and_then(|rest| rest.split_at_checked(coded_len))
+            .ok_or_else(damaged)?;
+        Ok(Self { runs, runs_len, values, values_len })
     }
-    let (runs_coded, values_coded) =
-        coded.get(at..).and_then(|rest| rest.split_at_checked(coded_len)).ok_or_else(damaged)?;
-    let runs = whole(runs_frame, runs_coded, runs_len)?;
-    let values = whole(values_frame, values_coded, values_len)?;
-    Ok((SparsePiece::new(runs, values, raw_len)?, runs_len + values_len))
 }
 
 fn whole(frame: &mut FrameReader, coded: &[u8], len: u64) -> Result<Vec<u8>, Failure> {
@@ -272,6 +278,13 @@ fn whole(frame: &mut FrameReader, coded: &[u8], len: u64) -> Result<Vec<u8>, Fai
     frame.pull(coded, &mut at, &mut out)?;
     frame.finish_piece(coded, at)?;
     Ok(out)
+}
+
+/// Takes so many raw bytes of those that are left.
+fn take(raw_left: &mut u64, len: usize) -> Result<(), Failure> {
+    let left = raw_left.checked_sub(len as u64);
+    *raw_left = left.ok_or_else(ends_early)?;
+    Ok(())
 }
 
 fn ends_early() -> Failure {

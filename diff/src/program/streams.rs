@@ -34,7 +34,7 @@ pub(crate) struct Record {
     pub(crate) raw_len: u64,
     pub(crate) coded_len: u64,
     pub(crate) window_log: u8,
-    /// What literals in layers are.
+    /// What literals by mixing are.
     pub(crate) sort: Option<Sort>,
     pub(crate) dictionary: Vec<Range>,
 }
@@ -73,17 +73,14 @@ impl Record {
         if stored && (record.continued || record.raw_len != record.coded_len) {
             return Err(out_of_range("the length of a stored stream"));
         }
-        let of_literals = is_mixed(record.coder);
-        let of_corrections = matches!(
-            record.coder,
-            coder::CORRECTIONS | coder::CORRECTIONS_BY_CLASS | coder::CORRECTIONS_LAYERED
-        );
-        if of_corrections && kind != stream::CORRECTIONS
-            || of_literals && !(stream::TEXT..=stream::RAW).contains(&kind)
+        let of_literals = coder::is_literals(record.coder);
+        let of_slices = of_literals || coder::is_moved(record.coder);
+        if coder::is_corrections(record.coder) && kind != stream::CORRECTIONS
+            || of_slices && !(stream::TEXT..=stream::RAW).contains(&kind)
         {
             return Err(out_of_range("the coder of a stream"));
         }
-        if has_window(record.coder) && !record.continued {
+        if coder::has_window(record.coder) && !record.continued {
             record.window_log = input.byte()?;
             if !(10..=WINDOW_LOG).contains(&record.window_log) {
                 return Err(out_of_range("the window of a stream"));
@@ -93,7 +90,7 @@ impl Record {
             let sort = Sort::from_number(input.byte()?);
             record.sort = Some(sort.ok_or_else(|| out_of_range("the sort of literals"))?);
         }
-        if has_dictionary(record.coder) && !record.continued {
+        if coder::has_dictionary(record.coder) && !record.continued {
             record.dictionary = parse_dictionary(input)?;
         }
         Ok(record)
@@ -107,12 +104,13 @@ impl Record {
 
     /// Bytes that the stream appends to its dictionary.
     pub(crate) fn room(&self) -> usize {
-        if is_mixed(self.coder) { 1 << self.window_log.min(30) } else { 0 }
+        if coder::is_literals(self.coder) { 1 << self.window_log.min(30) } else { 0 }
     }
 
     /// The memory that the stream counts as while it can be continued.
     pub(crate) fn memory(&self) -> u64 {
-        meter::stream((self.coder, self.sort), self.window_log, self.dictionary_len())
+        let dictionary = (self.dictionary.len() as u64, self.dictionary_len());
+        meter::stream((self.coder, self.sort), self.window_log, dictionary)
     }
 
     /// Appends the record.
@@ -122,13 +120,13 @@ impl Record {
         for value in [self.kind, coder, self.raw_len, self.coded_len] {
             super::varint::put(out, value);
         }
-        if has_window(self.coder) && !self.continued {
+        if coder::has_window(self.coder) && !self.continued {
             out.push(self.window_log);
         }
         if let Some(sort) = self.sort.filter(|_| !self.continued) {
             out.push(sort as u8);
         }
-        if has_dictionary(self.coder) && !self.continued {
+        if coder::has_dictionary(self.coder) && !self.continued {
             super::varint::put(out, self.dictionary.len() as u64);
             for range in &self.dictionary {
                 for value in [range.source.number(), range.offset, range.len] {
@@ -137,26 +135,6 @@ impl Record {
             }
         }
     }
-}
-
-/// Whether a fresh stream of a coder says how large its window is.
-fn has_window(coder: u64) -> bool {
-    coder == coder::SPARSE || has_dictionary(coder)
-}
-
-/// Whether a fresh stream of a coder has a dictionary.
-fn has_dictionary(coder: u64) -> bool {
-    matches!(coder, coder::ZSTD | coder::LZMA | coder::LITERALS) || is_moved(coder)
-}
-
-/// Whether the dictionary of a stream is turned by the model of the run.
-pub(crate) fn is_moved(coder: u64) -> bool {
-    matches!(coder, coder::LZMA_MOVED | coder::LITERALS_MOVED)
-}
-
-/// Whether a stream holds literals by mixing.
-fn is_mixed(coder: u64) -> bool {
-    matches!(coder, coder::LITERALS | coder::LITERALS_MOVED)
 }
 
 /// Finds places of a dictionary.

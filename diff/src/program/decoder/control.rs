@@ -71,13 +71,15 @@ impl<R: Read, S: Sources> Decoder<R, S> {
     fn read_whole(&mut self, record: &Record) -> Result<Vec<u8>, Failure> {
         self.meter.work(meter::decoding(record.coder, record.raw_len))?;
         let transient = record.memory() + record.coded_len;
-        self.spares.claim(record.coder);
+        self.spares.claim(record);
         self.hold(transient)?;
+        self.meter.work(meter::ready(record.memory()))?;
         let mut coded = Vec::new();
         self.input.bytes(record.coded_len, &mut coded)?;
-        let mut stream = Stream::fresh(record, Vec::new(), &mut self.spares)?;
-        let apart = stream.begin(coded, record.raw_len)?;
+        let apart = Stream::apart(record.coder, &coded)?;
         self.hold(apart)?;
+        let mut stream = Stream::fresh(record, Vec::new(), &mut self.spares)?;
+        stream.begin(coded, record.raw_len)?;
         let mut raw = vec![0; record.raw_len as usize];
         stream.fill(&mut raw)?;
         stream.finish()?;
@@ -91,6 +93,7 @@ impl<R: Read, S: Sources> Decoder<R, S> {
         let mut jobs = Vec::with_capacity(records.len());
         for (place, record) in records.iter().enumerate() {
             self.meter.work(meter::decoding(record.coder, record.raw_len))?;
+            self.meter.work(meter::ready(record.memory()))?;
             let mut coded = Vec::new();
             self.input.bytes(record.coded_len, &mut coded)?;
             jobs.push((place, record, coded, vec![0; record.raw_len as usize]));
@@ -100,7 +103,9 @@ impl<R: Read, S: Sources> Decoder<R, S> {
         let jobs = Mutex::new(jobs.into_iter());
         // What is large is allocated by this thread: the C library keeps memory for each thread.
         let mut tables = Spares::default();
-        tables.keep_bytes(Box::new(ByteReader::new()), 0);
+        if records.iter().any(|record| record.coder == coder::BYTES) {
+            tables.bytes.keep(Box::new(ByteReader::new()), 0);
+        }
         let mut done = thread::scope(|scope| {
             let helper = || read_jobs(&jobs, &mut tables);
             let helper =

@@ -1,4 +1,4 @@
-//! Runs of ops that give plain bytes, and EDIT with the model of executables.
+//! Runs of ops that give plain bytes, and what their model of executables makes of them.
 //!
 //! Where bytes of a base's file went is known before the first of them: at the start of a run its ops are read
 //! ahead.
@@ -17,7 +17,7 @@ use super::super::model::params::Params;
 use super::super::model::symbol::Values;
 use super::super::model::version::Version;
 use super::super::model::{
-    Executable, Interval, LEAD, STRETCH, WORK_BYTE, WORK_SYMBOLS, exceptions_memory, index_memory,
+    self, Executable, Interval, LEAD, STRETCH, WORK_BYTE, WORK_SYMBOLS, index_memory,
 };
 use super::super::op::{Literal, Op};
 use super::super::stream::Stream;
@@ -26,7 +26,7 @@ use super::run::absent;
 use super::unit::Unit;
 use super::{Decoder, View};
 
-/// COPY, EDIT, LIT and zeros that follow one another in a unit.
+/// Ops that give plain bytes, one after the other in a unit.
 #[derive(Debug)]
 pub(super) struct Run {
     /// Bytes that it gave.
@@ -99,13 +99,12 @@ impl<R: Read, S: Sources> Decoder<R, S> {
             take(op);
             unit.control.look_ahead(rest, take);
             let index = if has_index { index_memory(params) } else { 0 };
-            run.held = meter::model(reading) + params.symbols.memory() + index;
-            if params.version >= Version::Fifth {
-                run.held += exceptions_memory(params);
-            }
+            let tables = meter::model_tables(params);
+            run.held = meter::model(reading) + tables + index;
             let (params, intervals) = (params.clone(), intervals.into_iter());
-            let spare = self.spares.tables();
+            let spare = self.spares.tables.take();
             self.hold(run.held)?;
+            self.meter.work(meter::ready(meter::model(0) + tables))?;
             let executable = match spare {
                 Some(spare) => Executable::again(*spare, params, intervals),
                 None => Executable::new(params, intervals),
@@ -121,7 +120,7 @@ impl<R: Read, S: Sources> Decoder<R, S> {
         if let Some(run) = unit.run.take() {
             self.meter.release(run.held);
             if let Some((_, executable)) = run.model {
-                self.spares.keep_tables(Box::new(executable.give_up()));
+                self.spares.tables.keep(Box::new(executable.give_up()), model::MEMORY);
             }
         }
     }
@@ -280,6 +279,7 @@ impl<R: Read, S: Sources> Decoder<R, S> {
         let Params { source, offset: file, machine, .. } = *executable.params();
         let mut base = offset.wrapping_sub(file);
         let mut target = run.made;
+        let mut raw = Vec::new();
         for stretch in chunk.chunks_mut(STRETCH) {
             let mut view = self.view(u64::MAX);
             executable.begin(base, target, stretch, &mut |at, buf| {
@@ -290,7 +290,6 @@ impl<R: Read, S: Sources> Decoder<R, S> {
             spare.extend_from_slice(stretch);
             classes.clear();
             classes.resize(stretch.len(), 0);
-            let mut buf = std::mem::take(&mut self.chunk);
             let corrections = self.stream(stream::CORRECTIONS)?.as_mut();
             let corrections = corrections.ok_or_else(|| absent(stream::CORRECTIONS))?;
             let mut at = 0;
@@ -301,11 +300,10 @@ impl<R: Read, S: Sources> Decoder<R, S> {
                 else {
                     break;
                 };
-                corrections.correct(bytes, classes, &mut buf)?;
+                corrections.correct(bytes, classes, &mut raw)?;
                 executable.learn(stretch, &spare, end);
                 at = end;
             }
-            self.chunk = buf;
             base = base.wrapping_add(stretch.len() as u64);
             target = target.wrapping_add(stretch.len() as u64);
         }

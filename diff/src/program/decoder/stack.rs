@@ -51,6 +51,7 @@ impl<R: Read, S: Sources> Decoder<R, S> {
         let memory = memory.ok_or_else(|| super::super::ids::unknown("encoding", encoding))?;
         let held = memory.saturating_add((params.len() + exact.len()) as u64);
         self.hold(held)?;
+        self.meter.work(meter::encoder_ready(memory))?;
         let encoder = self.tools.encoders.open(encoding, params, exact)?;
         push(unit, Through::Encoder { encoder, encoded_len, held })
     }

@@ -8,7 +8,7 @@ use dd_inspect::failure::Failure;
 use super::super::columns::Columns;
 use super::super::control::{ControlReader, Rest};
 use super::super::hooks::{Source, Sources};
-use super::super::ids::{Registry, stream};
+use super::super::ids::{Registry, coder, stream};
 use super::super::input::out_of_range;
 use super::super::limits::{PARAMS_LEN, SLICE_LEN, UNIT_MODELS, UNIT_OPS};
 use super::super::meter;
@@ -16,7 +16,7 @@ use super::super::model::params::Params;
 use super::super::model::version::of_id;
 use super::super::op::Op;
 use super::super::stream::Stream;
-use super::super::streams::{Record, is_moved};
+use super::super::streams::Record;
 use super::executable::Run;
 use super::run::Active;
 use super::stack::Frame;
@@ -120,9 +120,13 @@ impl<R: Read, S: Sources> Decoder<R, S> {
         if self.making.is_some_and(|index| output != Output::Kept(index)) {
             return Err(failure!(PackageCorrupt, "a kept object is not complete"));
         }
+        if self.kept.begins_in(number).is_some_and(|index| output != Output::Kept(index)) {
+            return Err(failure!(PackageCorrupt, "a kept object is not begun"));
+        }
         if let Output::Kept(index) = output {
             let kept_before = self.kept.in_memory();
-            self.kept.begin(index, number)?;
+            let passed = self.kept.begin(index, number)?;
+            self.meter.work(meter::passed(passed))?;
             self.hold(self.kept.in_memory() - kept_before)?;
             if self.making != Some(index) {
                 self.end_kept_generators();
@@ -200,10 +204,11 @@ impl<R: Read, S: Sources> Decoder<R, S> {
             let mut coded = Vec::new();
             self.input.bytes(record.coded_len, &mut coded)?;
             self.meter.work(meter::decoding(record.coder, record.raw_len))?;
-            let mut stream = self.open_stream(unit, record)?;
-            let apart = stream.begin(coded, record.raw_len)?;
+            let apart = Stream::apart(record.coder, &coded)?;
             self.hold(apart)?;
             unit.slice_held += apart;
+            let mut stream = self.open_stream(unit, record)?;
+            stream.begin(coded, record.raw_len)?;
             *self.stream(record.kind)? = Some(stream);
         }
         Ok(())
@@ -217,12 +222,13 @@ impl<R: Read, S: Sources> Decoder<R, S> {
                 failure!(PackageCorrupt, "a stream is continued that was not begun")
             });
         }
-        self.spares.claim(record.coder);
-        self.hold(record.memory())?;
-        let len = record.dictionary_len();
-        if len == 0 {
-            return Stream::fresh(record, Vec::new(), &mut self.spares);
+        if coder::is_moved(record.coder) && !unit.run.as_ref().is_some_and(Run::turns_code) {
+            return Err(out_of_range("a dictionary without a model"));
         }
+        self.spares.claim(record);
+        self.hold(record.memory())?;
+        self.meter.work(meter::ready(record.memory()))?;
+        let len = record.dictionary_len();
         let loaded = meter::loaded(record.coder, len);
         self.hold(loaded)?;
         self.meter.work(meter::loading(record.coder, len))?;
@@ -243,7 +249,7 @@ impl<R: Read, S: Sources> Decoder<R, S> {
             let end = at + range.len as usize;
             let place = bytes.get_mut(at..end).ok_or_else(|| out_of_range("a dictionary"))?;
             self.view(u64::MAX).read_at(range.source, range.offset, place)?;
-            if is_moved(record.coder) {
+            if coder::is_moved(record.coder) {
                 self.move_dictionary(unit, range, place)?;
             }
             at = end;

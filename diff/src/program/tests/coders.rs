@@ -61,9 +61,9 @@ fn committed(name: &str) -> Vec<u8> {
 }
 
 const FORMER: &str = "coders-2.payload";
-const LATEST: &str = "literals-15.payload";
+const LATEST: &str = "literals-16.payload";
 /// Where time does not matter.
-const IN_LAYERS: &str = "layered-15.payload";
+const IN_LAYERS: &str = "layered-16.payload";
 
 #[test]
 fn every_coder_is_decoded() {

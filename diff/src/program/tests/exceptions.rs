@@ -8,7 +8,7 @@ use super::toys::*;
 use crate::program::ids::model::{X86_64_EXCEPTIONS, X86_64_SYMBOLS};
 use crate::program::*;
 
-const PAYLOAD: &str = "exceptions-9.payload";
+const PAYLOAD: &str = "exceptions-16.payload";
 /// What it rebuilds over `file(false)`, 20 bytes in.
 const LAYER: &str = "f81ec827fb5ad7ba599a6104c130d36e10838f26d48a802798c6945fa4b11f58";
 

@@ -14,10 +14,11 @@ const FIRST_PAYLOAD: &str = "executable-3.payload";
 const SECOND_PAYLOAD: &str = "code-4.payload";
 const THIRD_PAYLOAD: &str = "tables-5.payload";
 /// The same models with corrections by class.
-const BY_CLASS_PAYLOADS: [&str; 3] = ["executable-8.payload", "code-8.payload", "tables-8.payload"];
+const BY_CLASS_PAYLOADS: [&str; 3] =
+    ["executable-16.payload", "code-16.payload", "tables-16.payload"];
 /// What is for AArch64, and what it rebuilds over `file_of(Machine::AArch64, 0)`, 20 bytes in.
 const AARCH64: (Machine, Version) = (Machine::AArch64, Version::Fifth);
-const AARCH64_PAYLOADS: [&str; 2] = ["aarch64-10.payload", "aarch64-11.payload"];
+const AARCH64_PAYLOADS: [&str; 2] = ["aarch64-10.payload", "aarch64-16.payload"];
 const AARCH64_LAYER: &str = "d6cba9588b5ebacc6dd855c48065ed4c4f6700be7d3756e844d70c4fc28822a8";
 /// What they rebuild over `file(0)`, 20 bytes in.
 const SECOND_LAYER: &str = "83bf9dc1dec77c391224484ee759cffd942e02e85251bf33be496896c3245041";

@@ -9,7 +9,7 @@ use crate::program::ids::model::X86_64_SYMBOLS;
 use crate::program::limits::BLOCK_LEN;
 use crate::program::*;
 
-const PAYLOAD: &str = "frames-15.payload";
+const PAYLOAD: &str = "frames-16.payload";
 /// What it rebuilds over `file(0)`, 20 bytes in.
 const LAYER: &str = "1b0c287ce7ce82f8c19a64872b0b345ddd28ea9bdc312d734ffaa1e49f39debd";
 

@@ -11,7 +11,7 @@ use super::toys::{decode, noise};
 const LAYER: &str = "ad84edd19f6d7b085a02c959071a84390cd386ed10430f7bc9165e3a332efa00";
 
 /// The first one, and the one that this build writes.
-const PAYLOADS: [&str; 2] = ["all-ops-1.payload", "all-ops-9.payload"];
+const PAYLOADS: [&str; 2] = ["all-ops-1.payload", "all-ops-16.payload"];
 
 /// A committed payload.
 pub(super) fn committed(name: &str) -> Vec<u8> {

@@ -4,7 +4,8 @@ use dd_inspect::failure::Category;
 
 use super::everything::sample;
 use super::toys::*;
-use crate::program::ids::{Registry, op, stream};
+use crate::program::coder::Sort;
+use crate::program::ids::{Registry, coder, op, stream};
 use crate::program::streams::Record;
 use crate::program::*;
 
@@ -137,6 +138,24 @@ fn work_is_bounded_by_the_declaration() {
 }
 
 #[test]
+fn making_ready_is_work() {
+    let mut head = head(1, 5);
+    head.ids.push((Registry::Coder as u64, coder::LITERALS));
+    head.ids.sort_unstable();
+    let control: [(u64, &[u8]); 2] = [(stream::OPS, &[ZEROS]), (stream::LENGTHS, &[5])];
+    let (kind, window_log, sort) = (stream::TEXT, 10, Some(Sort::Text));
+    let literals = Record { kind, coder: coder::LITERALS, window_log, sort, ..Record::default() };
+    // An op, its bytes, the control, and what the stream counts as.
+    head.work = 64 + 5 + 2 + literals.memory() / 256;
+    let slice = [(literals, Vec::new())];
+    assert_eq!(decode(&payload(&head, &control, &slice), &[]).unwrap(), [0; 5]);
+    head.work -= 1;
+    let message =
+        format!("the delta does more than the {} units of work that it declares", head.work);
+    assert_eq!(error(&payload(&head, &control, &slice)), message);
+}
+
+#[test]
 fn memory_is_bounded_by_the_declaration() {
     let text = stored(stream::TEXT, &[1; 100]);
     let control: [(u64, &[u8]); 2] = [(stream::OPS, &[op::LIT]), (stream::LENGTHS, &[100])];
@@ -217,8 +236,16 @@ fn sources_are_those_that_are_complete() {
     };
     assert_eq!(copy(0, &head(1, 9)), "there is no Base(0) to read");
     assert_eq!(copy(2, &head(1, 9)), "there is no Kept(0) to read");
-    let kept = Head { kept: vec![KeptObject { size: 9, first: 0, last: 0 }], ..head(1, 9) };
+    let kept = vec![KeptObject { size: 9, first: 1, last: 1 }];
+    let kept = Head { kept, units: 2, ..head(2, 9) };
     assert_eq!(copy(2, &kept), "there is no Kept(0) to read");
+}
+
+#[test]
+fn kept_objects_are_begun_where_the_head_says() {
+    let kept = Head { kept: vec![KeptObject { size: 9, first: 0, last: 0 }], ..head(1, 9) };
+    let control: [(u64, &[u8]); 2] = [(stream::OPS, &[ZEROS]), (stream::LENGTHS, &[9])];
+    assert_eq!(error(&payload(&kept, &control, &[])), "a kept object is not begun");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::toys::*;
 use crate::program::ids::{Registry, coder};
 use crate::program::*;
 
-const PAYLOAD: &str = "sorts-15.payload";
+const PAYLOAD: &str = "sorts-16.payload";
 /// What it rebuilds over [`base`].
 const LAYER: &str = "71cb032d10748082644d5e88ecf2b074b79ee31fd01066d93f1aba0986e7693f";
 

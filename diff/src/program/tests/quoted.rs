@@ -52,7 +52,7 @@ fn sample() -> (Vec<Vec<u8>>, Vec<u8>, Vec<u8>) {
 
 fn committed() -> Vec<u8> {
     let place =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("src/program/testdata/digests-1.payload");
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("src/program/testdata/digests-16.payload");
     std::fs::read(place).unwrap()
 }
 

@@ -8,7 +8,7 @@ use super::toys::*;
 use crate::program::ids::model::X86_64_SYMBOLS;
 use crate::program::*;
 
-const PAYLOAD: &str = "symbols-9.payload";
+const PAYLOAD: &str = "symbols-16.payload";
 /// What it rebuilds over `file(0)`, 20 bytes in.
 const LAYER: &str = "200a49c1a42f16a9f8dc31abb765459c3355d68f61c424e7842d9efe1d2b3531";
 

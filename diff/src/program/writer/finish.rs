@@ -98,6 +98,7 @@ impl<S: Sources + Sync> PayloadWriter<S> {
         self.meter.work(held)?;
         for (record, apart) in &records {
             self.meter.work(meter::decoding(record.coder, record.raw_len))?;
+            self.meter.work(meter::ready(record.memory()))?;
             let transient = record.memory() + record.coded_len + apart;
             self.meter.hold(transient)?;
             self.meter.release(transient);
@@ -124,6 +125,7 @@ impl<S: Sources + Sync> PayloadWriter<S> {
             self.meter.work(meter::decoding(record.coder, record.raw_len))?;
             if !record.continued {
                 self.meter.hold(record.memory())?;
+                self.meter.work(meter::ready(record.memory()))?;
                 let loading = record.dictionary_len();
                 let loaded = meter::loaded(record.coder, loading);
                 self.meter.hold(loaded)?;
@@ -208,7 +210,8 @@ impl<S: Sources + Sync> PayloadWriter<S> {
         }
         self.close_unit()?;
         self.drain(true)?;
-        let (kept_memory, scratch) = place(&self.kept, &self.peaks);
+        let Placed { memory: kept_memory, scratch, passed } = place(&self.kept, &self.peaks);
+        self.meter.work(meter::passed(passed))?;
         let generators = self.generators.iter().map(|(_, id)| meter::generator(*id)).sum::<u64>();
         let head = Head {
             ids: self.ids.iter().copied().collect(),
@@ -248,23 +251,30 @@ impl<S: Sources + Sync> PayloadWriter<S> {
     }
 }
 
-/// Memory of the units with kept objects, and the scratch space of those that do not fit.
-fn place(kept: &[KeptObject], peaks: &[u64]) -> (u64, u64) {
+/// Memory of the units with kept objects, the scratch space of those that do not fit, and ranges of it that were passed by.
+struct Placed {
+    memory: u64,
+    scratch: u64,
+    passed: u64,
+}
+
+fn place(kept: &[KeptObject], peaks: &[u64]) -> Placed {
     let mut placement = Placement::default();
     let mut ends: BTreeMap<u64, Vec<(Place, u64)>> = BTreeMap::new();
     let mut objects = kept.iter().peekable();
-    let mut memory = 0;
+    let (mut memory, mut passed) = (0, 0);
     for (unit, peak) in (0u64..).zip(peaks) {
         if let Some(ended) = unit.checked_sub(1).and_then(|before| ends.remove(&before)) {
             ended.into_iter().for_each(|(place, size)| placement.release(place, size));
         }
         while let Some(object) = objects.next_if(|object| object.first == unit) {
-            let place = placement.take(object.size);
+            let (place, by) = placement.take(object.size);
+            passed += by;
             ends.entry(object.last).or_default().push((place, object.size));
         }
         memory = memory.max(peak + placement.in_memory());
     }
-    (memory, placement.scratch_peak())
+    Placed { memory, scratch: placement.scratch_peak(), passed }
 }
 
 fn put_all(records: &[(Record, u64)], coded: &[u8], out: &mut Vec<u8>) {

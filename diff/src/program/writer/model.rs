@@ -12,10 +12,10 @@ use super::super::ids::{
 };
 use super::super::limits::{PARAMS_LEN, UNIT_MODELS, UNIT_OPS};
 use super::super::meter;
+use super::super::model::index_memory;
 use super::super::model::params::Params;
 use super::super::model::symbol::Values;
-use super::super::model::version::{Machine, Version, of_id};
-use super::super::model::{exceptions_memory, index_memory};
+use super::super::model::version::{Machine, of_id};
 use super::super::op::Op;
 use super::unit::OpenUnit;
 use super::{PayloadWriter, wrong};
@@ -122,10 +122,9 @@ impl<S: Sources + Sync> PayloadWriter<S> {
         }
         let model = of_id(id).ok_or_else(|| wrong("there is no such model"))?;
         let parsed = Params::parse(&params, model)?;
-        self.unit.run.symbols = parsed.symbols.memory();
-        if parsed.version >= Version::Fifth {
-            self.unit.run.symbols += exceptions_memory(&parsed);
-        }
+        let tables = meter::model_tables(&parsed);
+        self.meter.work(meter::ready(meter::model(0) + tables))?;
+        self.unit.run.symbols = tables;
         self.unit.run.index = index_memory(&parsed);
         self.ids.insert((Registry::Model as u64, id));
         self.unit.models.push((id, params));

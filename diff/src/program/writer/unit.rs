@@ -9,7 +9,7 @@ use super::super::control::{ControlStreams, ControlWriter, Rest};
 use super::super::hooks::{Entry, Source, Sources};
 use super::super::ids::{Registry, stream};
 use super::super::limits::{CONTROL_LEN, UNIT_OPS};
-use super::super::meter::{OPENING, WORK_GENERATE, WORK_OP};
+use super::super::meter::{self, OPENING, WORK_GENERATE, WORK_OP};
 use super::super::model;
 use super::super::op::{Literal, Op, ids_of};
 use super::chain::{Mark, PartRef, Piece};
@@ -258,6 +258,7 @@ impl<S: Sources + Sync> PayloadWriter<S> {
             Op::Enter { encoding, params, exact_len, encoded_len } => {
                 let memory = self.options.encoders.memory(encoding);
                 let memory = memory.ok_or_else(|| wrong("there is no such encoding"))?;
+                self.meter.work(meter::encoder_ready(memory))?;
                 let held = memory + params.len() as u64 + exact_len;
                 let encoded_len = Some(encoded_len);
                 self.unit.frames.push(Frame { encoded_len, held, ..Frame::default() });
