@@ -48,7 +48,8 @@ pub struct Encoded {
 
 /// Encodes a layer against base layers; without base layers it travels whole.
 ///
-/// `done` is called with the bytes of the target that were dealt with since the last call.
+/// `done` is called with the bytes of the target that were dealt with since the last call. An executable that says of itself
+/// what no model can make is no reason to fail: the layer is encoded without models then.
 ///
 /// # Errors
 /// What reading the layers or writing fails with.
@@ -62,59 +63,86 @@ pub fn encode(
 ) -> anyhow::Result<Encoded> {
     let reading = || format!("encoding layer {}", target.diff_id);
     let (opened, alike) = open(target, bases, options, spool_dir).with_context(reading)?;
-    let (real, target) = (bases, &opened.target);
-    let bases = &opened.bases[..];
-    let catalog = Catalog::new(bases).with(&alike);
-    let pieces = plan::pieces(&opened, &catalog).with_context(reading)?;
-    let searched = if options.search { pieces.len() } else { 0 };
-    let searches: Vec<(usize, Search)> = (0..searched)
-        .filter_map(|number| Some((number, search_for(target, &catalog, &pieces[number])?)))
-        .collect();
-    let ranges: Vec<Search> = searches.iter().map(|(_, search)| *search).collect();
-    let covers =
-        similar::search(target, bases, &ranges, &options.ways(), &done).with_context(reading)?;
-    let found: Vec<(usize, Found)> =
-        searches.iter().map(|(number, _)| *number).zip(covers).collect();
-    let (pieces, found) = match options.search {
-        true => quotes::quotes(target, bases, opened.entries, pieces, found, options)
-            .with_context(reading)?,
-        false => (pieces, found),
-    };
-    let groups = match options.uses(Technique::Dictionaries) {
-        true => groups::groups(target, &catalog, &pieces, &found).with_context(reading)?,
-        false => Vec::new(),
-    };
-    let (mut found, mut groups) = (found.into_iter().peekable(), groups.iter().peekable());
-
-    let writer_options = WriterOptions {
-        choice: options.choice(),
-        encoders: Arc::new(Encodings),
-        spool_dir: spool_dir.to_owned(),
-    };
-    let lens = real.iter().map(|base| (base.diff_id, base.bytes.size())).collect();
-    let writer = PayloadWriter::new(writer_options, lens, Bases(bases));
-    let mut emitter = Emitter::new(writer, target, bases, real.len(), &catalog);
-    if !options.uses(Technique::Headers) {
-        emitter.headers_are_bytes();
-    }
-    emitter.keep(&opened.kept).with_context(reading)?;
-    let mut log = Log::new(opened.entries, opened.owners());
-    for (number, piece) in pieces.iter().enumerate() {
-        if let Some(group) = groups.next_if(|group| group.first == number) {
-            emitter.group(group).with_context(reading)?;
+    let catalog = Catalog::new(&opened.bases).with(&alike);
+    let layers = Layers { real: bases, opened: &opened, catalog: &catalog };
+    let written = match layers.write(options, spool_dir, &done) {
+        Err(_) if options.uses(Technique::Executables) => {
+            let without = options.without.and(Technique::Executables);
+            layers.write(&Options { without, ..*options }, spool_dir, &|_| ())
         }
-        let here = found.next_if(|(at, _)| *at == number).map(|(_, found)| found);
-        let mut here = here.unwrap_or_default();
-        if is_member(piece, opened.entries) {
-            opened::bound(&mut here.covers);
-        }
-        emitter.charge(log.begin(piece));
-        let cost = emitter.piece(piece, &here).with_context(reading)?;
-        log.end(piece, cost.covered > 0);
-    }
-    let summary = emitter.into_writer().finish(out).with_context(reading)?;
+        written => written,
+    };
+    let (writer, log) = written.with_context(reading)?;
+    let summary = writer.finish(out).with_context(reading)?;
     let made = log.finish(&summary.costs);
     Ok(Encoded { summary, made })
+}
+
+/// A target and its bases, with archives opened.
+struct Layers<'a> {
+    /// The bases as they were given.
+    real: &'a [Layer],
+    opened: &'a Opened,
+    catalog: &'a Catalog<'a>,
+}
+
+impl<'a> Layers<'a> {
+    /// Writes the ops of the target.
+    fn write(
+        &self,
+        options: &Options,
+        spool_dir: &Path,
+        done: &(impl Fn(u64) + Sync),
+    ) -> anyhow::Result<(PayloadWriter<Bases<'a>>, Log)> {
+        let Self { opened, catalog, .. } = *self;
+        let (target, bases) = (&opened.target, &opened.bases[..]);
+        let pieces = plan::pieces(opened, catalog)?;
+        let searched = if options.search { pieces.len() } else { 0 };
+        let searches: Vec<(usize, Search)> = (0..searched)
+            .filter_map(|number| Some((number, search_for(target, catalog, &pieces[number])?)))
+            .collect();
+        let ranges: Vec<Search> = searches.iter().map(|(_, search)| *search).collect();
+        let covers = similar::search(target, bases, &ranges, &options.ways(), done)?;
+        let found: Vec<(usize, Found)> =
+            searches.iter().map(|(number, _)| *number).zip(covers).collect();
+        let (pieces, found) = match options.search {
+            true => quotes::quotes(target, bases, opened.entries, pieces, found, options)?,
+            false => (pieces, found),
+        };
+        let groups = match options.uses(Technique::Dictionaries) {
+            true => groups::groups(target, catalog, &pieces, &found)?,
+            false => Vec::new(),
+        };
+        let (mut found, mut groups) = (found.into_iter().peekable(), groups.iter().peekable());
+
+        let writer_options = WriterOptions {
+            choice: options.choice(),
+            encoders: Arc::new(Encodings),
+            spool_dir: spool_dir.to_owned(),
+        };
+        let lens = self.real.iter().map(|base| (base.diff_id, base.bytes.size())).collect();
+        let writer = PayloadWriter::new(writer_options, lens, Bases(bases));
+        let mut emitter = Emitter::new(writer, target, bases, self.real.len(), catalog);
+        if !options.uses(Technique::Headers) {
+            emitter.headers_are_bytes();
+        }
+        emitter.keep(&opened.kept)?;
+        let mut log = Log::new(opened.entries, opened.owners());
+        for (number, piece) in pieces.iter().enumerate() {
+            if let Some(group) = groups.next_if(|group| group.first == number) {
+                emitter.group(group)?;
+            }
+            let here = found.next_if(|(at, _)| *at == number).map(|(_, found)| found);
+            let mut here = here.unwrap_or_default();
+            if is_member(piece, opened.entries) {
+                opened::bound(&mut here.covers);
+            }
+            emitter.charge(log.begin(piece));
+            let cost = emitter.piece(piece, &here)?;
+            log.end(piece, cost.covered > 0);
+        }
+        Ok((emitter.into_writer(), log))
+    }
 }
 
 /// The archives of the target opened, and what its new files resemble, if changed contents are searched at all.

@@ -52,11 +52,16 @@ impl Without {
     pub fn has(self, technique: Technique) -> bool {
         self.0 >> technique as u32 & 1 == 1
     }
+
+    /// These, and this one.
+    pub fn and(self, technique: Technique) -> Self {
+        Self(self.0 | 1 << technique as u32)
+    }
 }
 
 impl FromIterator<Technique> for Without {
     fn from_iter<T: IntoIterator<Item = Technique>>(techniques: T) -> Self {
-        Self(techniques.into_iter().fold(0, |set, technique| set | 1 << technique as u32))
+        techniques.into_iter().fold(Self::default(), Self::and)
     }
 }
 

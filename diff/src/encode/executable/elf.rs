@@ -111,12 +111,21 @@ impl Elf {
         if areas.iter().all(|area| area.content != Content::Code) {
             areas = code_of_segments(file)?;
         }
+        // What follows from addresses needs one of its own.
+        let has_address = |offset: u64| {
+            let inside = |segment: &Segment| {
+                (segment.offset..segment.offset + segment.len).contains(&offset)
+            };
+            segments.iter().any(inside)
+        };
         let index = areas.iter().find(|area| area.content == Content::FromStart);
+        let index = index.filter(|area| has_address(area.offset));
         let index = index.and_then(|area| rows(file, area));
         let is_program =
             |section: &&Section<'_>| section.kind == PROGBITS && section.name != b".interp";
         let lowest = sections.iter().find(is_program).map_or(0, |section| section.offset);
         let exceptions = sections.iter().find(|section| section.name == b".gcc_except_table");
+        let exceptions = exceptions.filter(|section| has_address(section.offset));
         let exceptions = exceptions.map(|section| section.offset..section.offset + section.len);
         Some(Self { machine, segments, areas, lowest, symbols, index, exceptions })
     }

@@ -92,17 +92,23 @@ pub(super) fn tables(from: &Elf, to: &Elf) -> Option<SymbolTables> {
     (fits && whole(base) && whole(target)).then_some(tables)
 }
 
-/// Whether most names follow one another in the order of their symbols, as a model expects them to. Linkers that have names end
-/// in others sort them: such tables are better compared as bytes.
+/// Whether all names lie among the names, and most follow one another in the order of their symbols, as a model expects them to.
+/// Linkers that have names end in others sort them: such tables are better compared as bytes.
 pub(super) fn in_order(file: &[u8], elf: &Elf) -> bool {
     let Some((area, names)) = elf.symbols.clone() else { return false };
     let symbols = area.offset as usize..(area.offset + area.len) as usize;
     let names = names.start as usize..names.end as usize;
     let (Some(symbols), Some(names)) = (file.get(symbols), file.get(names)) else { return false };
+    if names.last() != Some(&0) {
+        return false;
+    }
     let (records, _) = symbols.as_chunks::<{ SYMBOL as usize }>();
     let (mut end, mut elsewhere) = (1, 0);
     let mut seen = HashSet::from([0]);
     for symbol in records.iter().map(Symbol::parse) {
+        if symbol.name as usize >= names.len() {
+            return false;
+        }
         if seen.insert(symbol.name) {
             elsewhere += usize::from(symbol.name as usize != end);
             end = symbol.name as usize + name_of(names, &symbol).len() + 1;

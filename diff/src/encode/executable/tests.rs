@@ -62,6 +62,39 @@ fn a_real_program_comes_back_and_the_model_pays() {
     assert!(quick * 5 < without * 4, "{quick} quickly, {without} without");
 }
 
+/// A program whose names do not end, and one whose table of frame descriptions has no address.
+fn lying(program: &[u8]) -> [Vec<u8>; 2] {
+    let elf = Elf::parse(program).unwrap();
+    let (mut unending, mut nowhere) = (program.to_vec(), program.to_vec());
+    let (_, names) = elf.symbols.unwrap();
+    unending[names.end as usize - 1] = b'x';
+    let index = elf.index.unwrap().start;
+    let number = |at: usize| u64::from_le_bytes(*program[at..].first_chunk().unwrap());
+    for number_of in 0..usize::from(program[56]) {
+        let header = number(32) as usize + 56 * number_of;
+        let (offset, len) = (number(header + 8), number(header + 32));
+        if program[header] == 1 && (offset..offset + len).contains(&index) {
+            nowhere[header] = 0;
+        }
+    }
+    assert_ne!(nowhere, program);
+    [unending, nowhere]
+}
+
+#[test]
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+fn programs_whose_tables_lie_come_back_with_a_model() {
+    let dir = tempfile::tempdir().unwrap();
+    let (first, second) = (compiled(dir.path(), FIRST), compiled(dir.path(), SECOND));
+    let base = layer(tar(&[("bin/program", &first, 1)]));
+    for program in lying(&second) {
+        let target = layer(tar(&[("bin/program", &program, 2)]));
+        let (_, encoded) = round_trip(&target, std::slice::from_ref(&base), &Options::default());
+        let ids = &encoded.summary.head.ids;
+        assert!(ids.iter().any(|&(registry, id)| registry == 1 && id >= model::X86_64_TABLES));
+    }
+}
+
 /// Where code begins in the file of [`program`].
 const CODE: usize = 4096;
 /// Bytes of one of its functions.
