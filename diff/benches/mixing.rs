@@ -29,7 +29,7 @@ fn corrections(criterion: &mut Criterion) {
     group.bench_function("decode", |b| {
         b.iter(|| {
             bytes.copy_from_slice(&predicted);
-            decode_corrections(&coded, &mut bytes, &classes, true).expect("what was coded");
+            decode_corrections(&coded, &mut bytes, &classes).expect("what was coded");
         });
     });
     assert_eq!(bytes, wanted);

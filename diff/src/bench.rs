@@ -45,18 +45,12 @@ pub fn encode_corrections(predicted: &[u8], classes: &[u8], wanted: &[u8]) -> Ve
     writer.finish_piece()
 }
 
-/// Turns predicted bytes into those that were wanted, with differences by class or as first.
+/// Turns predicted bytes into those that were wanted.
 ///
 /// # Errors
 /// What no encoder writes.
-pub fn decode_corrections(
-    coded: &[u8],
-    bytes: &mut [u8],
-    classes: &[u8],
-    by_class: bool,
-) -> Result<(), Failure> {
-    let how = if by_class { Corrections::ByClass } else { Corrections::First };
-    let mut reader = CorrectionReader::new(how);
+pub fn decode_corrections(coded: &[u8], bytes: &mut [u8], classes: &[u8]) -> Result<(), Failure> {
+    let mut reader = CorrectionReader::new(Corrections::Plain);
     reader.begin(coded);
     reader.correct(coded, bytes, classes)?;
     reader.finish_piece(coded)

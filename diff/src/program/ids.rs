@@ -139,14 +139,12 @@ pub mod coder {
     pub const SPARSE: u64 = 2;
     /// LZMA2 with a preset dictionary.
     pub const LZMA: u64 = 3;
-    /// Corrections by context mixing.
-    pub const CORRECTIONS: u64 = 4;
     /// Bytes by context mixing.
     pub const BYTES: u64 = 5;
     /// LZMA2 with a preset dictionary as the model of the run turns it.
     pub const LZMA_MOVED: u64 = 6;
-    /// Corrections by context mixing, differences by the class of their byte.
-    pub const CORRECTIONS_BY_CLASS: u64 = 9;
+    /// Corrections by context mixing.
+    pub const CORRECTIONS: u64 = 9;
     /// Corrections by context mixing in two layers.
     pub const CORRECTIONS_LAYERED: u64 = 12;
     /// Literals by context mixing, with a dictionary.
@@ -154,14 +152,14 @@ pub mod coder {
     /// The same with a dictionary as the model of the run turns it.
     pub const LITERALS_MOVED: u64 = 14;
 
-    /// Whether a coder is one of these; 7, 8, 10 and 11 were given up before the first release.
+    /// Whether a coder is one of these; 4, 7, 8, 10 and 11 were given up before the first release.
     pub(crate) const fn is_known(id: u64) -> bool {
-        matches!(id, STORED..=LZMA_MOVED | CORRECTIONS_BY_CLASS | CORRECTIONS_LAYERED..=LITERALS_MOVED)
+        matches!(id, STORED..=LZMA | BYTES | LZMA_MOVED | CORRECTIONS | CORRECTIONS_LAYERED..=LITERALS_MOVED)
     }
 
     /// Whether it codes corrections by mixing.
     pub(crate) const fn is_corrections(id: u64) -> bool {
-        matches!(id, CORRECTIONS | CORRECTIONS_BY_CLASS | CORRECTIONS_LAYERED)
+        matches!(id, CORRECTIONS | CORRECTIONS_LAYERED)
     }
 
     /// Whether it codes literals by mixing.

@@ -4,8 +4,7 @@ use dd_inspect::failure;
 use dd_inspect::failure::Failure;
 
 use super::coder::{
-    BY_CLASS_MEMORY, BYTES_MEMORY, CORRECTIONS_MEMORY, IN_LAYERS_MEMORY, LZMA_CONTEXT, Sort,
-    literals_memory,
+    BYTES_MEMORY, CORRECTIONS_MEMORY, IN_LAYERS_MEMORY, LZMA_CONTEXT, Sort, literals_memory,
 };
 use super::ids::{coder, generator};
 use super::model;
@@ -138,7 +137,6 @@ pub(crate) fn stream(
         coder::SPARSE => 2 * (ZSTD_CONTEXT + window),
         coder::LZMA | coder::LZMA_MOVED => LZMA_CONTEXT + window,
         coder::CORRECTIONS => CORRECTIONS_MEMORY,
-        coder::CORRECTIONS_BY_CLASS => BY_CLASS_MEMORY,
         coder::CORRECTIONS_LAYERED => IN_LAYERS_MEMORY,
         coder::BYTES => BYTES_MEMORY,
         _ if coder::is_literals(coder) => {
@@ -167,9 +165,7 @@ pub(crate) fn passed(ranges: u64) -> u64 {
 /// The work of decoding so many raw bytes, beside what ops give.
 pub(crate) fn decoding(coder: u64, raw_len: u64) -> u64 {
     match coder {
-        coder::CORRECTIONS | coder::CORRECTIONS_BY_CLASS | coder::BYTES => {
-            raw_len.saturating_mul(WORK_MIXED)
-        }
+        coder::CORRECTIONS | coder::BYTES => raw_len.saturating_mul(WORK_MIXED),
         _ if coder::is_literals(coder) => raw_len.saturating_mul(WORK_LITERAL),
         coder::CORRECTIONS_LAYERED => raw_len.saturating_mul(WORK_CORRECTED),
         _ => 0,

@@ -51,8 +51,7 @@ impl Coding {
             coder::LZMA | coder::LZMA_MOVED => {
                 Self::Lzma(Box::new(LzmaReader::new(window_log, &dictionary)))
             }
-            coder::CORRECTIONS => Self::corrections(Corrections::First, spares),
-            coder::CORRECTIONS_BY_CLASS => Self::corrections(Corrections::ByClass, spares),
+            coder::CORRECTIONS => Self::corrections(Corrections::Plain, spares),
             coder::CORRECTIONS_LAYERED => Self::corrections(Corrections::InLayers, spares),
             coder::BYTES => Self::Bytes(Box::new(match spares.bytes.take() {
                 Some(spare) => spare.again(),

@@ -23,8 +23,8 @@ pub(crate) use lzma::{CONTEXT as LZMA_CONTEXT, LzmaReader};
 #[cfg(feature = "encode")]
 pub(crate) use lzma::{Effort, Shape, encode_lzma};
 pub(crate) use mixed::{
-    BY_CLASS_MEMORY, BYTES_MEMORY, ByteReader, CORRECTIONS_MEMORY, CorrectionReader, Corrections,
-    IN_LAYERS_MEMORY, LiteralReader, literals_memory,
+    BYTES_MEMORY, ByteReader, CORRECTIONS_MEMORY, CorrectionReader, Corrections, IN_LAYERS_MEMORY,
+    LiteralReader, literals_memory,
 };
 #[cfg(feature = "encode")]
 pub(crate) use mixed::{CorrectionWriter, encode_bytes, encode_literals, measured};

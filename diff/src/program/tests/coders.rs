@@ -60,7 +60,6 @@ fn committed(name: &str) -> Vec<u8> {
     std::fs::read(place).unwrap()
 }
 
-const FORMER: &str = "coders-2.payload";
 const LATEST: &str = "literals-16.payload";
 /// Where time does not matter.
 const IN_LAYERS: &str = "layered-16.payload";
@@ -69,16 +68,15 @@ const IN_LAYERS: &str = "layered-16.payload";
 fn every_coder_is_decoded() {
     let (payload, layer) = sample();
     let used = coders(&payload);
-    assert_eq!(used, [coder::BYTES, coder::CORRECTIONS_BY_CLASS, coder::LITERALS]);
+    assert_eq!(used, [coder::BYTES, coder::CORRECTIONS, coder::LITERALS]);
     assert_eq!(decode(&payload, &[base()]).unwrap(), layer);
 }
 
 #[test]
 fn the_committed_payloads_are_decoded_for_ever() {
-    let former = [coder::LZMA, coder::CORRECTIONS, coder::BYTES];
-    let latest = [coder::BYTES, coder::CORRECTIONS_BY_CLASS, coder::LITERALS];
+    let latest = [coder::BYTES, coder::CORRECTIONS, coder::LITERALS];
     let in_layers = [coder::BYTES, coder::CORRECTIONS_LAYERED, coder::LITERALS];
-    let payloads = [(FORMER, former), (LATEST, latest), (IN_LAYERS, in_layers)];
+    let payloads = [(LATEST, latest), (IN_LAYERS, in_layers)];
     for (name, used) in payloads {
         let payload = committed(name);
         assert_eq!(coders(&payload), used);
@@ -148,7 +146,7 @@ fn streams_go_on_from_slice_to_slice() {
     let layer = decode(&payload, std::slice::from_ref(&base)).unwrap();
     assert_eq!(layer.len() as u64, summary.head.output_len);
     assert_eq!(layer[..100_001], wanted[..100_001]);
-    assert_eq!(coders(&payload), [coder::LZMA, coder::BYTES, coder::CORRECTIONS_BY_CLASS]);
+    assert_eq!(coders(&payload), [coder::LZMA, coder::BYTES, coder::CORRECTIONS]);
 }
 
 #[test]
@@ -202,8 +200,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(16))]
 
     #[test]
-    fn damage_is_an_error_or_other_bytes(at: prop::sample::Index, bit in 0u8..8, cut: bool, which in 0usize..3) {
-        let mut payload = committed([FORMER, LATEST, IN_LAYERS][which]);
+    fn damage_is_an_error_or_other_bytes(at: prop::sample::Index, bit in 0u8..8, cut: bool, which in 0usize..2) {
+        let mut payload = committed([LATEST, IN_LAYERS][which]);
         let layer = Head::read(&payload[..]).unwrap().output_len;
         let at = at.index(payload.len());
         if cut {

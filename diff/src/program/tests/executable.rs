@@ -10,12 +10,7 @@ use crate::program::ids::{coder, model};
 use crate::program::limits::BLOCK_LEN;
 use crate::program::*;
 
-const FIRST_PAYLOAD: &str = "executable-3.payload";
-const SECOND_PAYLOAD: &str = "code-4.payload";
-const THIRD_PAYLOAD: &str = "tables-5.payload";
-/// The same models with corrections by class.
-const BY_CLASS_PAYLOADS: [&str; 3] =
-    ["executable-16.payload", "code-16.payload", "tables-16.payload"];
+const PAYLOADS: [&str; 3] = ["executable-16.payload", "code-16.payload", "tables-16.payload"];
 /// What is for AArch64, and what it rebuilds over `file_of(Machine::AArch64, 0)`, 20 bytes in.
 const AARCH64: (Machine, Version) = (Machine::AArch64, Version::Fifth);
 const AARCH64_PAYLOADS: [&str; 2] = ["aarch64-10.payload", "aarch64-16.payload"];
@@ -236,8 +231,7 @@ fn what_moved_is_predicted() {
 #[test]
 fn a_payload_with_the_model_is_decoded_for_ever() {
     let layers = [LAYER, SECOND_LAYER, SECOND_LAYER];
-    let former = [FIRST_PAYLOAD, SECOND_PAYLOAD, THIRD_PAYLOAD].into_iter().zip(layers);
-    for (name, layer) in former.chain(BY_CLASS_PAYLOADS.into_iter().zip(layers)) {
+    for (name, layer) in PAYLOADS.into_iter().zip(layers) {
         let made = decode(&committed(name), &[[vec![7; 20], file(0)].concat()]).unwrap();
         assert_eq!(DiffId::of(&made).hex(), layer, "{name}");
     }
@@ -246,7 +240,7 @@ fn a_payload_with_the_model_is_decoded_for_ever() {
 #[test]
 fn this_build_writes_the_same_model() {
     let versions = [Version::First, Version::Second, Version::Third];
-    for (name, version) in BY_CLASS_PAYLOADS.into_iter().zip(versions) {
+    for (name, version) in PAYLOADS.into_iter().zip(versions) {
         assert_committed(&sample_of(version, true, |_| ()).1, name);
     }
 }

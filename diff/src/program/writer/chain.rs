@@ -381,7 +381,7 @@ fn code_corrections(
     let mixed = mixed.filter(|mixed| mixed.iter().all(fits));
     let of_mixed = match choice.layers_corrections() {
         true => coder::CORRECTIONS_LAYERED,
-        false => coder::CORRECTIONS_BY_CLASS,
+        false => coder::CORRECTIONS,
     };
     let mixed = mixed.map(|mixed| Coded::new(of_mixed, raw_lens, mixed));
     Ok(match mixed {

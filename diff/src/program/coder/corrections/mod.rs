@@ -13,7 +13,6 @@ mod slots;
 use super::super::limits::BLOCK_LEN;
 use super::binary::Binary;
 use decisions::{Decisions, OfBlock, OfByte, OfGroup};
-pub(super) use differences::{ByClass, First};
 pub(super) use layered::InLayers;
 pub(super) use plain::Plain;
 

@@ -21,19 +21,20 @@ fn selected(weights: u32, past: u32) -> Selected {
 
 /// Mixers, with a model of differences.
 #[derive(Debug, Clone)]
-pub(in super::super) struct Plain<D> {
+pub(in super::super) struct Plain {
     blocks: BlockMixer,
     groups: GroupMixer,
     bytes: ByteMixer,
-    differences: D,
+    differences: Differences,
 }
 
-impl<D: Differences> Decisions for Plain<D> {
-    const MEMORY: u64 = BlockMixer::MEMORY + GroupMixer::MEMORY + ByteMixer::MEMORY + D::MEMORY;
+impl Decisions for Plain {
+    const MEMORY: u64 =
+        BlockMixer::MEMORY + GroupMixer::MEMORY + ByteMixer::MEMORY + Differences::MEMORY;
 
     fn new() -> Self {
         let (blocks, groups, bytes) = (Mixer::new(), Mixer::new(), Mixer::new());
-        Self { blocks, groups, bytes, differences: D::new() }
+        Self { blocks, groups, bytes, differences: Differences::new() }
     }
 
     fn again(self) -> Self {

@@ -4,14 +4,12 @@ use std::cell::Cell;
 
 use super::super::super::limits::BLOCK_LEN;
 use super::super::binary::Writer;
-use super::{
-    ByClass, ByteModel, CodeModel, CorrectionModel, InLayers, Plain, Sort, Stand, TextModel,
-};
+use super::{ByteModel, CodeModel, CorrectionModel, InLayers, Plain, Sort, Stand, TextModel};
 
 /// The models that are written.
 #[derive(Debug)]
 enum Model {
-    ByClass(Box<CorrectionModel<Plain<ByClass>>>),
+    Plain(Box<CorrectionModel<Plain>>),
     InLayers(Box<CorrectionModel<InLayers>>),
 }
 
@@ -31,7 +29,7 @@ impl CorrectionWriter {
     /// A fresh stream, in layers or by class.
     pub(crate) fn new(in_layers: bool) -> Self {
         Self::with(match in_layers {
-            false => Model::ByClass(Box::new(CorrectionModel::new())),
+            false => Model::Plain(Box::new(CorrectionModel::new())),
             true => Model::InLayers(Box::new(CorrectionModel::new())),
         })
     }
@@ -39,7 +37,7 @@ impl CorrectionWriter {
     /// A fresh stream, by class as before, in the memory of this one.
     fn again(self) -> Self {
         match self.model {
-            Model::ByClass(model) => Self::with(Model::ByClass(Box::new(model.again()))),
+            Model::Plain(model) => Self::with(Model::Plain(Box::new(model.again()))),
             Model::InLayers(_) => Self::new(false),
         }
     }
@@ -70,7 +68,7 @@ impl CorrectionWriter {
         let (classes, wanted) = (&classes[..len], &wanted[..len]);
         let (writer, bytes) = (&mut self.writer, &mut predicted[..len]);
         match &mut self.model {
-            Model::ByClass(model) => model.code(writer, bytes, classes, Some(wanted)),
+            Model::Plain(model) => model.code(writer, bytes, classes, Some(wanted)),
             Model::InLayers(model) => model.code(writer, bytes, classes, Some(wanted)),
         }
     }

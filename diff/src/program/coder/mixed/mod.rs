@@ -4,14 +4,12 @@ use dd_inspect::failure::Failure;
 
 use super::binary::{Reader, Reading};
 use super::bytes::ByteModel;
-use super::corrections::{ByClass, CorrectionModel, First, InLayers, Plain};
+use super::corrections::{CorrectionModel, InLayers, Plain};
 use super::damaged;
 use super::literals::{CodeModel, Pointers, Sort, Stand, TextModel};
 
 /// Memory that a stream of corrections by mixing counts as.
-pub(crate) const CORRECTIONS_MEMORY: u64 = 7 << 20;
-/// Memory that one counts as whose differences are coded by their classes.
-pub(crate) const BY_CLASS_MEMORY: u64 = 8 << 20;
+pub(crate) const CORRECTIONS_MEMORY: u64 = 8 << 20;
 /// Memory that one counts as that is coded in layers.
 pub(crate) const IN_LAYERS_MEMORY: u64 = 13 << 20;
 /// Memory that a stream of bytes by mixing counts as.
@@ -32,8 +30,7 @@ pub(crate) fn literals_memory(sort: Sort, window: u64, dictionary_len: u64) -> u
 
 const _: () = assert!(TextModel::MEMORY < TEXT_MEMORY);
 const _: () = assert!(CodeModel::MEMORY < CODE_MEMORY);
-const _: () = assert!(CorrectionModel::<Plain<First>>::MEMORY < CORRECTIONS_MEMORY);
-const _: () = assert!(CorrectionModel::<Plain<ByClass>>::MEMORY < BY_CLASS_MEMORY);
+const _: () = assert!(CorrectionModel::<Plain>::MEMORY < CORRECTIONS_MEMORY);
 const _: () = assert!(CorrectionModel::<InLayers>::MEMORY < IN_LAYERS_MEMORY);
 const _: () = assert!(ByteModel::MEMORY < BYTES_MEMORY);
 
@@ -47,18 +44,15 @@ pub(crate) struct CorrectionReader {
 /// The model of one of the coders.
 #[derive(Debug)]
 enum Model {
-    First(Box<CorrectionModel<Plain<First>>>),
-    ByClass(Box<CorrectionModel<Plain<ByClass>>>),
+    Plain(Box<CorrectionModel<Plain>>),
     InLayers(Box<CorrectionModel<InLayers>>),
 }
 
 /// How corrections are coded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Corrections {
-    /// As they first were.
-    First,
-    /// With differences by class.
-    ByClass,
+    /// In one layer.
+    Plain,
     /// In two layers.
     InLayers,
 }
@@ -67,8 +61,7 @@ impl CorrectionReader {
     /// A fresh stream; [`CorrectionReader::begin`] comes next.
     pub(crate) fn new(how: Corrections) -> Self {
         let model = match how {
-            Corrections::First => Model::First(Box::new(CorrectionModel::new())),
-            Corrections::ByClass => Model::ByClass(Box::new(CorrectionModel::new())),
+            Corrections::Plain => Model::Plain(Box::new(CorrectionModel::new())),
             Corrections::InLayers => Model::InLayers(Box::new(CorrectionModel::new())),
         };
         Self { model, reading: Reading::default() }
@@ -77,10 +70,7 @@ impl CorrectionReader {
     /// A fresh stream like [`CorrectionReader::new`], in the memory of one that was given up.
     pub(crate) fn again(self, how: Corrections) -> Self {
         let model = match (self.model, how) {
-            (Model::First(model), Corrections::First) => Model::First(Box::new(model.again())),
-            (Model::ByClass(model), Corrections::ByClass) => {
-                Model::ByClass(Box::new(model.again()))
-            }
+            (Model::Plain(model), Corrections::Plain) => Model::Plain(Box::new(model.again())),
             (Model::InLayers(model), Corrections::InLayers) => {
                 Model::InLayers(Box::new(model.again()))
             }
@@ -106,8 +96,7 @@ impl CorrectionReader {
     ) -> Result<(), Failure> {
         let mut reader = Reader { reading: &mut self.reading, coded };
         match &mut self.model {
-            Model::First(model) => model.code(&mut reader, bytes, classes, None),
-            Model::ByClass(model) => model.code(&mut reader, bytes, classes, None),
+            Model::Plain(model) => model.code(&mut reader, bytes, classes, None),
             Model::InLayers(model) => model.code(&mut reader, bytes, classes, None),
         }
         self.reading.check(coded)

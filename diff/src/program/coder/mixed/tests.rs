@@ -44,7 +44,7 @@ proptest! {
         in_layers: bool,
     ) {
         let coded = coded(&pieces, written, in_layers);
-        let how = if in_layers { Corrections::InLayers } else { Corrections::ByClass };
+        let how = if in_layers { Corrections::InLayers } else { Corrections::Plain };
         let mut reader = CorrectionReader::new(how);
         for (coded, edits) in coded.iter().zip(&pieces) {
             reader.begin(coded);
@@ -108,7 +108,7 @@ proptest! {
 
     #[test]
     fn any_coded_bytes_give_something_or_an_error(coded: Vec<u8>, classes: Vec<u8>) {
-        for how in [Corrections::First, Corrections::ByClass, Corrections::InLayers] {
+        for how in [Corrections::Plain, Corrections::InLayers] {
             let mut reader = CorrectionReader::new(how);
             reader.begin(&coded);
             let mut bytes = classes.clone();
@@ -195,12 +195,12 @@ fn readers_forget_what_they_read() {
         bytes.pull(&coded, &mut out).unwrap();
         assert_eq!(out, words);
     }
-    let mut corrections = CorrectionReader::new(Corrections::First);
+    let mut corrections = CorrectionReader::new(Corrections::InLayers);
     for in_layers in [false, true, true, false, false] {
         let mut writer = CorrectionWriter::new(in_layers);
         writer.push(&vec![7; words.len()], &[], &words);
         let corrected = writer.finish_piece();
-        let how = if in_layers { Corrections::InLayers } else { Corrections::ByClass };
+        let how = if in_layers { Corrections::InLayers } else { Corrections::Plain };
         corrections = corrections.again(how);
         corrections.begin(&corrected);
         out.fill(7);
