@@ -330,8 +330,13 @@ mod tests {
         #[test]
         fn instructions_end_where_the_models_see_it(code: [u8; 15]) {
             let len = decode(&code).map(|instruction| instruction.len);
-            let prefixes = code.iter().take_while(|&&byte| byte & 0xf0 == 0x40 || byte == 0x66).count();
-            prop_assume!(len.is_some() && code.get(prefixes) != Some(&0x8f));
+            let is_prefix = |byte: &&u8| matches!(
+                **byte,
+                0x40..=0x4f | 0x66 | 0x67 | 0xf0 | 0xf2 | 0xf3 | 0x2e | 0x36 | 0x3e | 0x26 | 0x64 | 0x65
+            );
+            let opcode = code.iter().find(|byte| !is_prefix(byte));
+            // The models tell XOP from POP.
+            prop_assume!(len.is_some() && opcode != Some(&0x8f));
             let mut following = Following::default();
             let mut ends = (1..).zip(code).filter_map(|(len, byte)| {
                 let before = following.ended;
