@@ -87,14 +87,17 @@ fn undo_all() {
 }
 
 /// From here on SIGINT, SIGTERM and SIGHUP undo what is registered and end the process with
-/// 128 + the signal's number. A file that would become larger than the process may write (`ulimit -f`) is no
-/// signal but an error of the write, as a full disk is.
+/// 128 + the signal's number. Signals that the process was started to ignore stay ignored (`nohup`, the background commands
+/// of a script). A file that would become larger than the process may write (`ulimit -f`) is no signal but an error of the
+/// write, as a full disk is.
 ///
 /// # Errors
 /// The handlers or their thread cannot be installed.
 pub fn install() -> io::Result<()> {
     flag::register(SIGXFSZ, Arc::default())?;
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    let ignored = ignored();
+    let taken = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| !ignores(ignored, *signal));
+    let mut signals = Signals::new(taken)?;
     thread::Builder::new().name("signals".to_owned()).spawn(move || {
         if let Some(signal) = signals.forever().next() {
             undo_all();
@@ -102,4 +105,15 @@ pub fn install() -> io::Result<()> {
         }
     })?;
     Ok(())
+}
+
+/// The mask of the signals that this process ignores; none where the system does not say.
+fn ignored() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+}
+
+fn ignores(mask: u64, signal: i32) -> bool {
+    mask >> (signal - 1) & 1 == 1
 }
