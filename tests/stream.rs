@@ -185,6 +185,29 @@ fn records_go_to_files_that_appear_whole() {
     world.fails(3, "absent", "dd-inspect absent.tar -o x.ndjson");
 }
 
+/// `sh` exports `DD_STORE`.
+#[test]
+fn the_stages_use_the_store_of_the_first_one() {
+    let world = world();
+    let store_of = |script: &str, variables: &[(&str, &str)]| {
+        let stream = world.sh_with(script, variables).ok().record("stream");
+        let store = stream["store"].as_str().expect("a store").to_owned();
+        std::path::Path::new(&store).strip_prefix(world.dir()).map(std::path::PathBuf::from).ok()
+    };
+    let first = store_of("dd-inspect --store first --target 2 | dd-extract | dd-diff", &[]);
+    assert_eq!(first, Some("first".into()));
+    assert!(!world.store().exists());
+    let own = store_of("dd-inspect --store first --target 2 | dd-extract --store own", &[]);
+    assert_eq!(own, Some("own".into()));
+    assert_eq!(
+        store_of("dd-inspect --target 2 | dd-extract", &[("DD_STORE", "named")]),
+        Some("named".into())
+    );
+    let cache = world.path("cache");
+    let cache = [("DD_STORE", ""), ("XDG_CACHE_HOME", cache.to_str().expect("UTF-8"))];
+    assert_eq!(store_of("dd-inspect --target 2", &cache), Some("cache/docker-delta".into()));
+}
+
 #[test]
 fn shards_by_layer_make_the_same_package() {
     let world = world();

@@ -137,11 +137,7 @@ fn emit_image(
 }
 
 fn open_package(path: &Path, stage: &mut Stage) -> anyhow::Result<package::Reader> {
-    if path.is_dir() {
-        fail!(Unsupported, "{} is a delta package in a directory", path.display();
-            "make a file of it: skopeo copy oci:DIR oci-archive:FILE");
-    }
-    let scratch = stage.store()?.path().join("tmp");
+    let scratch = stage.store()?.temporary()?;
     package::Reader::open_path(path, &package::Options { scratch, ..package::Options::default() })
 }
 

@@ -23,6 +23,7 @@ use tempfile::{NamedTempFile, TempDir, TempPath};
 
 use crate::digest::{Digest, Hasher};
 use crate::fail;
+use crate::failure::{Category, Failure, is_no_space};
 use crate::range::FileRange;
 use crate::stage::signals::Guard;
 
@@ -41,33 +42,59 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens (and makes) the store at `path`; without one at `$DD_STORE` (which callers pass as `path`),
-    /// `$XDG_CACHE_HOME/docker-delta`, or `/var/tmp/docker-delta-UID`.
+    /// Opens the store at `path`; without one at `$DD_STORE`, `$XDG_CACHE_HOME/docker-delta`, or
+    /// `/var/tmp/docker-delta-UID`. Its directory is made when something is first written.
     ///
     /// # Errors
-    /// The directory cannot be made, or is another user's.
+    /// The directory is another user's, or can be written by others.
     pub fn open(path: Option<&Path>) -> anyhow::Result<Self> {
-        let root = match path {
+        let named = std::env::var_os("DD_STORE").filter(|path| !path.is_empty()).map(PathBuf::from);
+        let root = match path.or(named.as_deref()) {
             Some(path) => std::path::absolute(path)?,
             None => default_root(std::env::var_os("XDG_CACHE_HOME")),
         };
-        make_private(&root).with_context(|| format!("opening the store {}", root.display()))?;
-        let metadata = fs::symlink_metadata(&root)?;
+        let store = Self { root };
+        store.check()?;
+        Ok(store)
+    }
+
+    /// Whether the directory is this user's alone, if it is there.
+    fn check(&self) -> anyhow::Result<()> {
+        let root = &self.root;
+        let metadata = match fs::symlink_metadata(root) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+            other => other.with_context(|| format!("opening the store {}", root.display()))?,
+        };
         if metadata.uid() != rustix::process::geteuid().as_raw() {
             fail!(Usage, "the store {} belongs to another user", root.display(); "choose another with --store");
         }
         if metadata.permissions().mode() & 0o022 != 0 {
             fail!(Usage, "the store {} can be written by other users", root.display(); "chmod 700 it, or choose another with --store");
         }
+        Ok(())
+    }
+
+    /// The directory of temporary files; makes the store.
+    ///
+    /// # Errors
+    /// A directory cannot be made, or is another user's.
+    pub fn temporary(&self) -> anyhow::Result<PathBuf> {
+        let root = &self.root;
+        let unusable = |e: io::Error| {
+            let category = if is_no_space(e.kind()) { Category::NoSpace } else { Category::Io };
+            Failure::new(category, format_args!("the store {} cannot be made: {e}", root.display()))
+                .hint("choose another with --store")
+        };
+        make_private(root).map_err(unusable)?;
+        self.check()?;
         for part in ["objects", "notes", "tmp"] {
-            make_private(&root.join(part))
-                .with_context(|| format!("making {part} in the store {}", root.display()))?;
+            make_private(&root.join(part)).map_err(unusable)?;
         }
         let tag = root.join("CACHEDIR.TAG");
         if !tag.exists() {
-            fs::write(&tag, TAG).with_context(|| format!("writing {}", tag.display()))?;
+            fs::write(tag, TAG).map_err(unusable)?;
         }
-        Ok(Self { root })
+        Ok(root.join("tmp"))
     }
 
     /// The absolute path of the store.
@@ -94,7 +121,7 @@ impl Store {
     /// # Errors
     /// The temporary file cannot be made.
     pub fn writer(&self) -> anyhow::Result<ObjectWriter> {
-        let file = NamedTempFile::new_in(self.root.join("tmp"))
+        let file = NamedTempFile::new_in(self.temporary()?)
             .with_context(|| format!("writing into the store {}", self.root.display()))?;
         flock(file.as_file(), FlockOperation::NonBlockingLockExclusive).ok();
         let guard = Guard::file(file.path());
@@ -142,22 +169,12 @@ impl Store {
     /// # Errors
     /// What writing fails with.
     pub fn note(&self, kind: &str, about: &Digest, fact: &str) -> anyhow::Result<()> {
+        let mut file = NamedTempFile::new_in(self.temporary()?)?;
         let directory = self.root.join("notes").join(kind);
         make_private(&directory)?;
-        let mut file = NamedTempFile::new_in(self.root.join("tmp"))?;
         file.write_all(fact.as_bytes())?;
         file.persist(directory.join(about.hex())).context("writing a note into the store")?;
         Ok(())
-    }
-
-    /// An unlinked file for scratch data: it is gone when it is closed, however the process ends.
-    ///
-    /// # Errors
-    /// What creating it fails with.
-    pub fn scratch(&self) -> anyhow::Result<File> {
-        tempfile::tempfile_in(self.root.join("tmp")).with_context(|| {
-            format!("making a temporary file in the store {}", self.root.display())
-        })
     }
 
     /// A directory for a helper program's files, removed with the returned value or on a signal.
@@ -167,7 +184,7 @@ impl Store {
     pub fn temporary_directory(&self) -> anyhow::Result<TemporaryDirectory> {
         let directory = tempfile::Builder::new()
             .prefix("helper-")
-            .tempdir_in(self.root.join("tmp"))
+            .tempdir_in(self.temporary()?)
             .with_context(|| format!("making a directory in the store {}", self.root.display()))?;
         let lock = File::open(directory.path())?;
         flock(&lock, FlockOperation::NonBlockingLockExclusive).ok();
@@ -185,6 +202,7 @@ impl Store {
     }
 
     fn prune_to(&self, max_size: u64, keep: Duration) -> anyhow::Result<u64> {
+        self.temporary()?;
         self.sweep()?;
         let mut objects = Vec::new();
         for part in ["objects", "notes"] {
@@ -382,6 +400,8 @@ mod tests {
     #[test]
     fn is_private_and_marked() {
         let (dir, store) = store();
+        assert!(!store.path().exists(), "nothing was written");
+        store.temporary().unwrap();
         assert_eq!(fs::metadata(store.path()).unwrap().permissions().mode() & 0o777, 0o700);
         assert!(
             fs::read_to_string(store.path().join("CACHEDIR.TAG"))

@@ -104,7 +104,7 @@ fn candidate(
     done: impl Fn(u64) + Sync,
 ) -> anyhow::Result<Candidate> {
     let mut writer = store.writer()?;
-    let encoded = encode(target, bases, options, &store.path().join("tmp"), &mut writer, done)?;
+    let encoded = encode(target, bases, options, &store.temporary()?, &mut writer, done)?;
     let (digest, payload) = writer.commit(None)?;
     Ok(Candidate { encoded, payload, digest })
 }
@@ -122,7 +122,7 @@ fn prove(
     let find = |id: &DiffId| bases.iter().find(|base| base.diff_id == *id);
     let sources: Option<Vec<&Layer>> = head.sources.iter().map(find).collect();
     let sources = Read(sources.with_context(proving)?);
-    let tools = crate::tools(store.path().join("tmp"));
+    let tools = crate::tools(store.temporary()?);
     let limits = Limits { memory: u64::MAX, ..Limits::default() };
     let mut decoder =
         Decoder::new(candidate.payload.clone(), sources, tools, limits).with_context(proving)?;

@@ -9,15 +9,9 @@ use clap::{ArgAction, Args, ValueEnum};
 pub struct CommonArgs {
     /// Keep unpacked layers and proven encodings in DIR
     ///
-    /// The default is $XDG_CACHE_HOME/docker-delta, else /var/tmp/docker-delta-UID. The stages of a pipeline use the store
-    /// of the first one.
-    #[arg(
-        long,
-        value_name = "DIR",
-        env = "DD_STORE",
-        hide_env_values = true,
-        help_heading = "Common options"
-    )]
+    /// Without it the stages of a pipeline use the store of the first one, whose default is $DD_STORE, else
+    /// $XDG_CACHE_HOME/docker-delta, else /var/tmp/docker-delta-UID.
+    #[arg(long, value_name = "DIR", help_heading = "Common options")]
     pub store: Option<PathBuf>,
 
     /// What stdout gets: records, or a table for people (auto: a table on a terminal)

@@ -185,7 +185,7 @@ impl Stage {
         self.quiet
     }
 
-    /// The store; opened when first asked for. `--store` and `$DD_STORE` come first, then the store of the stage before.
+    /// The store; opened when first asked for. `--store` comes first, then the store of the stage before, then the default.
     ///
     /// # Errors
     /// The store cannot be opened.
