@@ -250,7 +250,7 @@ fn a_full_disk() {
     let left_too = world.sh("ls -A disk | grep -v '^fill$\\|^store$'").text();
     assert!(Command::new("umount").arg(&disk).status().is_ok_and(|status| status.success()));
     apply.failed(4, "disk");
-    store.failed(4, "");
+    store.failed(4, "67108864 stay free");
     package.failed(4, "");
     assert_eq!((left.as_str(), left_too.as_str()), ("", ""));
     assert!(!world.path("q").exists());

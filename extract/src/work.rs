@@ -1,10 +1,11 @@
 //! One content: unpacked, verified, its entries read, its encodings found.
 
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::Path;
 
 use anyhow::Context;
 use dd_inspect::digest::{DiffId, Digest, hash_reader};
-use dd_inspect::failure::is_no_space;
+use dd_inspect::failure::{Failure, is_no_space};
 use dd_inspect::range::{FileRange, ReadAt};
 use dd_inspect::record::{Blob, Compression};
 use dd_inspect::stage::Meter;
@@ -13,11 +14,11 @@ use dd_inspect::{fail, failure};
 use serde::{Deserialize, Serialize};
 
 use crate::encoding::Encoding;
-use crate::encoding::decompress::{Decompressor, Limits, sniff};
+use crate::encoding::decompress::{Decompressor, Limits, TooLong, sniff};
 use crate::encoding::identify::{Corrections, Proven, identify};
 use crate::layer::{TarEntry, walk};
 
-/// Space that unpacking leaves on the store's disk.
+/// Bytes that unpacking leaves on the store's disk, for whatever else needs it.
 const RESERVE: u64 = 64 << 20;
 
 /// What the work on contents shares.
@@ -169,7 +170,13 @@ impl Workshop<'_> {
         let mut plain =
             Plain { range: form.range.clone(), tar: false, entries: Vec::new(), unpacked: 0 };
         let tee = Tee { from: &mut decompressor, to: &mut object };
-        let digest = self.walk(task, tee, &mut plain)?;
+        let digest = self.walk(task, tee, &mut plain).map_err(|e| match e.get_ref() {
+            Some(inner) if inner.is::<TooLong>() => {
+                let needed = form.range.size().max(limits.max_size + 1);
+                io::Error::other(no_room(self.store.path(), needed, free))
+            }
+            _ => e,
+        })?;
         form.range.check_unchanged()?;
         let wanted: Digest = task.diff_id.into();
         if digest != wanted {
@@ -331,6 +338,11 @@ impl Read for Metered<'_> {
         }
         Ok(n)
     }
+}
+
+fn no_room(store: &Path, needed: u64, free: u64) -> Failure {
+    failure!(NoSpace, "the disk of the store {} has {free} bytes free: at least {needed} are needed, and {RESERVE} stay free",
+        store.display(); "make room, or choose another store with --store")
 }
 
 /// Writes what is read to a second place.
