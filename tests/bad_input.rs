@@ -50,6 +50,30 @@ fn not_an_image() {
 }
 
 #[test]
+fn what_is_no_package() {
+    let world = world();
+    let (_, two) = versions();
+    world.write("docker", Shape::Docker.archive(&[&two]));
+    world.write("tar", tar_of(&vec![("file".to_owned(), b"x".to_vec())]));
+    Shape::Oci(Pressed::No).directory(&[&two], &world.path("layout"));
+    std::fs::create_dir(world.path("empty")).expect("a directory");
+    world.sh("mkdir package && dd-inspect --base 1 --target 2 | dd-extract | dd-diff | dd-pack --plain -o - | tar -x -C package -f -").ok();
+    let cases = [
+        ("2", 3, "this is a container image, not a delta package"),
+        ("docker", 3, "this is a container image, not a delta package"),
+        ("tar", 3, "this is a tar without index.json, not a delta package"),
+        ("layout", 3, "this directory is a container image, not a delta package"),
+        ("empty", 3, "this is a directory, not a delta package"),
+        ("package", 4, "skopeo copy oci:DIR oci-archive:FILE"),
+    ];
+    for (what, exit, says) in cases {
+        world.fails(exit, says, &format!("dd-apply {what} --base 1 --output out"));
+        world.fails(exit, says, &format!("dd-inspect --verify {what}"));
+    }
+    world.fails(3, "this is a container image", "dd-apply - --base 1 --output out <docker");
+}
+
+#[test]
 fn truncated_archives() {
     let world = world();
     let target = world.read("2");

@@ -33,9 +33,6 @@ pub fn open(path: Option<&Path>, options: &Options, stage: &mut Stage) -> anyhow
 }
 
 fn open_file(path: PathBuf, options: &Options) -> anyhow::Result<Package> {
-    if path.is_dir() {
-        fail!(NotFound, "the package {} is a directory", path.display(); "dd-pack -o FILE writes packages");
-    }
     let reader = Reader::open_path(&path, options)?;
     let mut start = [0; 1];
     let in_place =

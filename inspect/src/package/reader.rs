@@ -11,11 +11,12 @@ use serde::Deserialize;
 
 use super::members::broken;
 use super::recipe::{MAX_RECIPE_LEN, MAX_SIZE, Range, Recipe};
-use super::source::{BlobReader, Kept, Kind, Source};
+use super::source::{BlobReader, INDEX, Kept, Kind, Source, blob_path, not_a_package};
 use super::{ARTIFACT_TYPE, BlobKind, features};
 use crate::digest::{Digest, hash_reader};
-use crate::fail;
+use crate::failure::Failure;
 use crate::range::ReadAt;
+use crate::{fail, failure};
 
 /// Bytes that a document which is read into memory may have.
 pub const MAX_DOCUMENT_LEN: u64 = 4 << 20;
@@ -161,6 +162,9 @@ impl Reader {
     pub fn open_path(path: &Path, options: &Options) -> anyhow::Result<Self> {
         let open = || -> anyhow::Result<Self> {
             let mut file = File::open(path)?;
+            if path.is_dir() {
+                return Err(directory(path).into());
+            }
             if !file.metadata()?.is_file() {
                 return Self::open(file, options);
             }
@@ -187,7 +191,7 @@ impl Reader {
         let bytes = read_blob(source.blob(descriptor.digest, descriptor.size)?, MAX_DOCUMENT_LEN)?;
         let manifest: ArtifactManifest = parse(&bytes, "manifest")?;
         if manifest.artifact_type.as_deref() != Some(ARTIFACT_TYPE) {
-            fail!(NotAnImage, "this is a container image, not a delta package"; "make a package of it with dd-pack, or give it as --base");
+            return Err(not_a_package("this").into());
         }
         let Descriptor { digest, size, .. } = manifest.config;
         read_blob(source.blob(digest, size)?, MAX_DOCUMENT_LEN)?;
@@ -278,6 +282,29 @@ impl Reader {
     /// `package-corrupt` if it is cut off, or something else than zeros follows.
     pub fn finish(self) -> anyhow::Result<()> {
         self.source.finish()
+    }
+}
+
+/// Why a directory is not read as a package: what lies in it.
+fn directory(path: &Path) -> Failure {
+    let read = |name: &str| {
+        let mut bytes = Vec::new();
+        let mut file = File::open(path.join(name)).ok()?.take(MAX_DOCUMENT_LEN);
+        file.read_to_end(&mut bytes).ok().map(|_| bytes)
+    };
+    let index = read(INDEX).and_then(|bytes| serde_json::from_slice::<Index>(&bytes).ok());
+    let manifest = index.as_ref().and_then(|index| match &index.manifests[..] {
+        [one] => serde_json::from_slice::<ArtifactManifest>(&read(&blob_path(&one.digest))?).ok(),
+        _ => None,
+    });
+    match manifest {
+        Some(found) if found.artifact_type.as_deref() == Some(ARTIFACT_TYPE) => {
+            failure!(Unsupported, "this is a delta package in a directory"; "make a file of it: skopeo copy oci:DIR oci-archive:FILE")
+        }
+        _ if index.is_some() => not_a_package("this directory"),
+        _ => {
+            failure!(NotAnImage, "this is a directory, not a delta package"; "packages are written by dd-pack -o FILE")
+        }
     }
 }
 

@@ -15,8 +15,9 @@ use anyhow::Context;
 use super::members::{Members, Skip, broken, corrupt, cut_off};
 use super::reader::Options;
 use crate::digest::{Digest, Hasher, Mismatch};
-use crate::fail;
+use crate::failure::Failure;
 use crate::range::ReadAt;
+use crate::{fail, failure};
 
 /// Bytes of kept blobs that stay in memory, all together.
 const MAX_IN_MEMORY: u64 = 4 << 20;
@@ -245,28 +246,35 @@ impl Source {
         let whole = Kept::in_file(Arc::clone(&file), 0, size);
         let mut members = Members::new(whole.reader());
         let mut source = Self::new(None, options);
-        let mut index = None;
+        let (mut index, mut image) = (None, false);
         while let Some(member) = members.next_file()? {
             if member.offset.checked_add(member.size).is_none_or(|end| end > size) {
                 return Err(cut_off().into());
             }
             if member.name == INDEX {
                 index = Some(small(&mut members, member.size)?);
+            } else if member.name == DOCKER_INDEX {
+                image = true;
             } else if let Some(digest) = blob_name(&member.name) {
                 let kept = Kept::in_file(Arc::clone(&file), member.offset, member.size);
                 source.kept.insert(digest, kept);
             }
         }
+        let index = index.ok_or_else(|| no_package(image))?;
         check_zeros(members.input())?;
-        let index = index.ok_or_else(|| broken("it has no index.json"))?;
         Ok((source, index))
     }
 
     /// The content of `index.json`; blobs before it are kept.
     pub(super) fn index(&mut self) -> anyhow::Result<Vec<u8>> {
-        match self.advance(|name| name == INDEX)? {
+        let mut image = false;
+        let wanted = |name: &str| {
+            image |= name == DOCKER_INDEX;
+            name == INDEX
+        };
+        match self.advance(wanted)? {
             Some((size, stream)) => small(stream, size),
-            None => Err(broken("it has no index.json").into()),
+            None => Err(no_package(image).into()),
         }
     }
 
@@ -311,7 +319,7 @@ impl Source {
     /// Reads on to the file with the wanted name; other blobs are kept.
     fn advance(
         &mut self,
-        wanted: impl Fn(&str) -> bool,
+        mut wanted: impl FnMut(&str) -> bool,
     ) -> anyhow::Result<Option<(u64, &mut Members<Input>)>> {
         let Some(stream) = &mut self.stream else { return Ok(None) };
         while let Some(member) = stream.next_file()? {
@@ -344,7 +352,27 @@ impl Source {
     }
 }
 
-const INDEX: &str = "index.json";
+pub(super) const INDEX: &str = "index.json";
+/// The index of a docker-archive.
+const DOCKER_INDEX: &str = "manifest.json";
+
+/// The failure for a whole tar without `index.json`.
+fn no_package(image: bool) -> Failure {
+    if image {
+        return not_a_package("this");
+    }
+    failure!(NotAnImage, "this is a tar without index.json, not a delta package"; "packages are written by dd-pack -o FILE")
+}
+
+/// The failure for a container image.
+pub(super) fn not_a_package(what: &str) -> Failure {
+    failure!(NotAnImage, "{what} is a container image, not a delta package"; "make a package of it with dd-pack, or give it as --base")
+}
+
+/// The name of a blob in an OCI layout.
+pub(super) fn blob_path(digest: &Digest) -> String {
+    format!("blobs/sha256/{}", digest.hex())
+}
 
 /// The digest that a blob's name in an OCI layout says.
 fn blob_name(name: &str) -> Option<Digest> {
@@ -352,7 +380,7 @@ fn blob_name(name: &str) -> Option<Digest> {
     format!("sha256:{hex}").parse().ok()
 }
 
-fn other_size(digest: &Digest, found: u64, size: u64) -> crate::failure::Failure {
+fn other_size(digest: &Digest, found: u64, size: u64) -> Failure {
     broken(&format!("its blob {digest} has {found} bytes, {size} were declared"))
 }
 
