@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use dd_inspect::digest::Digest;
 use dd_inspect::fail;
+use dd_inspect::image::full_name;
 use dd_inspect::package::{Manifest, Recipe, Target};
 
 /// What the user asked for; empty lists ask for everything.
@@ -113,7 +114,7 @@ fn by_name(target: &Target, all: &BTreeSet<usize>, names: &[String]) -> Option<B
     let top: Vec<_> = target.manifests.iter().filter(|m| m.parent.is_none()).collect();
     let single = top.len() <= 1;
     let whole = |name: &String| {
-        target.names.contains(name) && single
+        target.names.iter().any(|known| same_name(known, name)) && single
             || [target.digest, target.file.as_ref().map(|file| file.digest)]
                 .into_iter()
                 .flatten()
@@ -124,12 +125,17 @@ fn by_name(target: &Target, all: &BTreeSet<usize>, names: &[String]) -> Option<B
     }
     let means = |manifest: &Manifest| {
         let digests = [manifest.digest, manifest.config.map(|config| config.digest)];
-        let digests = digests.into_iter().flatten().map(|digest| digest.to_string());
-        let mut known = digests.chain(manifest.names.iter().cloned());
-        known.any(|known| names.contains(&known))
+        let mut digests = digests.into_iter().flatten().map(|digest| digest.to_string());
+        digests.any(|digest| names.contains(&digest))
+            || manifest.names.iter().any(|known| names.iter().any(|name| same_name(known, name)))
     };
     let seeds = all.iter().copied().filter(|n| target.manifests.get(*n).is_some_and(means));
     family(target, seeds.collect(), all)
+}
+
+/// `app`, `app:latest` and `docker.io/library/app:latest` are one name, as for docker.
+fn same_name(one: &str, other: &str) -> bool {
+    full_name(one) == full_name(other)
 }
 
 fn by_platform(
@@ -277,6 +283,10 @@ mod tests {
         assert_eq!(chosen(&["b:1"], &[]), [(1, vec![1], true)]);
         assert_eq!(chosen(&[&Digest::of(b"a:1").to_string()], &[]), [(1, vec![0], true)]);
         assert_eq!(chosen(&["index"], &[]), [(0, vec![0, 1, 2, 3], false)]);
+        for spelling in ["docker.io/b:1", "library/b:1", "docker.io/library/b:1"] {
+            assert_eq!(chosen(&[spelling], &[]), [(1, vec![1], true)]);
+        }
+        assert_eq!(chosen(&["docker.io/library/index:latest"], &[]).len(), 1);
         let nothing = Wanted { targets: vec!["c:1".to_owned()], ..Wanted::default() };
         let error = choose(&recipe(), &nothing).unwrap_err();
         assert_eq!(classify(&error).category, Category::NotFound);

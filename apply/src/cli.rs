@@ -32,7 +32,8 @@ pub struct Args {
 
     /// Rebuild only this image of the package, by name or digest; may be given several times
     ///
-    /// Without it all images are rebuilt, and the base of each must be there.
+    /// A name may be spelled in any way that docker accepts: app and docker.io/library/app:latest are one. Without --image
+    /// all images are rebuilt, and the base of each must be there.
     #[arg(long = "image", alias = "target", value_name = "NAME|DIGEST")]
     pub images: Vec<String>,
 
