@@ -248,6 +248,15 @@ fn the_output_exists() {
         "dd-inspect --base 1 --target 2 | dd-extract | dd-diff | dd-pack -o there",
     );
     world.fails(3, "nowhere", "dd-apply p --base 1 --output nowhere/out");
+    std::fs::remove_dir_all(world.store()).expect("removed");
+    world.fails(3, "there", "dd-apply p --base 1 --output there --check");
+    world.fails(3, "nowhere", "dd-apply p --base 1 --output nowhere/out --check");
+    world.fails(3, "nowhere", "dd-apply p --base 1 --output oci:nowhere/out --check");
+    world
+        .sh("dd-apply p --base 1 --output there --check -f && dd-apply p --base 1 -o 2 --check")
+        .ok();
+    world.sh("dd-apply p --base 1 --output oci:new --check").ok();
+    assert!(!world.store().exists(), "--check writes nothing");
 }
 
 #[test]

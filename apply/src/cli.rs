@@ -47,7 +47,7 @@ pub struct Args {
     #[arg(long = "expect", value_name = "[KIND=]DIGEST")]
     pub expected: Vec<String>,
 
-    /// Say whether the base will do and what the work needs, and write nothing
+    /// Say whether the base and the output will do and what the work needs, and write nothing
     #[arg(long)]
     pub check: bool,
 

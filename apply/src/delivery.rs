@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use anyhow::Context;
 use dd_inspect::fail;
 use dd_inspect::package::{Documents, FileLayout, Range, Recipe, Target};
 use dd_inspect::range::FileRange;
 use dd_inspect::record::Exact;
 use dd_inspect::store::Store;
+use rustix::fs::Access;
 
 use crate::choice::Chosen;
 use crate::output::archive::{self, Kind};
@@ -188,6 +190,24 @@ impl Delivery {
             Self::Tree(_, tree) => tree.size(recipe),
             Self::Remote(remote) => remote.size(recipe),
         }
+    }
+
+    /// Whether the output can be written where it is to be, as far as that shows without writing.
+    ///
+    /// # Errors
+    /// The directory is not there or cannot be written; the path is a directory and is to be a file.
+    pub fn check_place(&self, path: Option<&Path>) -> anyhow::Result<()> {
+        let Some(path) = path else { return Ok(()) };
+        let path = std::fs::canonicalize(path).or_else(|_| std::path::absolute(path))?;
+        let beside = || format!("writing beside {}", path.display());
+        let directory = match self {
+            Self::Tree(..) if path.exists() => &path,
+            _ if path.is_dir() => fail!(Usage, "{} is a directory", path.display()),
+            _ if path.exists() && !path.is_file() => return Ok(()),
+            _ => path.parent().unwrap_or(&path),
+        };
+        let access = Access::WRITE_OK | Access::EXEC_OK;
+        rustix::fs::access(directory, access).map_err(std::io::Error::from).with_context(beside)
     }
 
     /// Whether the output holds the wanted bytes already.

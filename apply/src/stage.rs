@@ -162,7 +162,10 @@ impl<'a> Job<'a> {
             let force = self.args.force;
             self.delivery.is_there(self.path(), &self.recipe, &self.documents, force)
         };
-        if !self.args.check && there()? {
+        let there = there()?;
+        if self.args.check {
+            self.delivery.check_place(self.path())?;
+        } else if there {
             return self.say(stage, &package.name, &[], self.existing()?, true);
         }
         let mut bases = self.bases(stage)?;
