@@ -69,6 +69,30 @@ fn the_programs_know_every_field() {
 }
 
 #[test]
+fn tables_have_the_words_of_the_records() {
+    use crate::support::format::{Pressed, Shape};
+    let (one, two) = crate::support::image::versions();
+    let world = crate::support::world::World::new();
+    world.write("1", Shape::Docker.archive(&[&one]));
+    world.write("2", Shape::Oci(Pressed::No).archive(&[&two]));
+    let records = world.sh("dd-inspect --base 1 --target 2 | dd-extract | dd-diff >d; cat d").ok();
+    let means = |record: &serde_json::Value| record["means"].as_str().map(str::to_owned);
+    let deltas = records.records().into_iter().filter(|record| record["type"] == "delta");
+    let means: Vec<String> = deltas.filter_map(|record| means(&record)).collect();
+    assert!(means.contains(&"base".to_owned()), "{means:?}");
+    let table = world.sh("dd-pack -o p <d && dd-inspect p --format table").ok().text();
+    let rows = table.lines().map(|row| row.split_whitespace().collect::<Vec<_>>());
+    let rows = rows.filter(|row| {
+        row.first().is_some_and(|layer| layer.starts_with("sha256:") && layer.len() == 19)
+    });
+    let shown: Vec<&str> = rows.filter_map(|row| row.get(1).copied()).collect();
+    assert!(
+        shown.contains(&"base") && shown.iter().all(|word| means.iter().any(|m| m == word)),
+        "{table}"
+    );
+}
+
+#[test]
 fn a_wrong_field_is_seen() {
     assert!(record(r#"{"type":"end","stage":"dd-diff"}"#).is_ok());
     assert!(record(r#"{"type":"end","stage":"dd-diff","extra":1}"#).is_err());

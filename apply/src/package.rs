@@ -59,10 +59,12 @@ fn open_stdin(options: &Options, stage: &mut Stage) -> anyhow::Result<Package> {
         }
     }
     match &packages[..] {
-        [package] if package.file == "-" || package.file.is_empty() => {
-            fail!(Usage, "the package is not in a file"; "dd-pack -o FILE writes one; with -o - its bytes are read instead of records")
-        }
-        [package] => open_file(PathBuf::from(&package.file), options),
+        [package] => match package.file.as_deref().filter(|file| *file != "-") {
+            Some(file) => open_file(PathBuf::from(file), options),
+            None => {
+                fail!(Usage, "the package is not in a file"; "dd-pack -o FILE writes one; with -o - its bytes are read instead of records")
+            }
+        },
         [] => {
             fail!(Usage, "stdin has records but no package"; "dd-inspect | dd-extract | dd-diff | dd-pack -o FILE | dd-apply")
         }

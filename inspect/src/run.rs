@@ -156,7 +156,7 @@ fn emit_package(path: &Path, reader: &package::Reader, stage: &mut Stage) -> any
     let size = file.size();
     let (digest, _) = hash_reader(file).with_context(|| format!("reading {}", path.display()))?;
     let name = std::path::absolute(path)?.to_string_lossy().into_owned();
-    stage.emit(package::describe(&recipe, reader.manifest_digest(), name, size, digest))
+    stage.emit(package::describe(&recipe, reader.manifest_digest(), Some(name), size, digest))
 }
 
 fn show_package(path: &Path, stage: &mut Stage) -> anyhow::Result<()> {

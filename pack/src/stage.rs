@@ -129,14 +129,14 @@ fn write_sums(path: &Path, args: &Args, written: Written) -> anyhow::Result<()> 
 }
 
 /// The file as the `package` record says it: its absolute path, `-` for stdout, nothing in a dry run.
-fn file_name(args: &Args) -> anyhow::Result<String> {
-    match &args.output {
-        _ if args.dry_run => Ok(String::new()),
+fn file_name(args: &Args) -> anyhow::Result<Option<String>> {
+    Ok(match &args.output {
+        _ if args.dry_run => None,
         Some(path) if !args.to_stdout() => {
-            Ok(std::path::absolute(path)?.to_string_lossy().into_owned())
+            Some(std::path::absolute(path)?.to_string_lossy().into_owned())
         }
-        _ => Ok("-".to_owned()),
-    }
+        _ => Some("-".to_owned()),
+    })
 }
 
 fn summary(args: &Args, package: &Package) -> String {

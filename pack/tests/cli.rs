@@ -111,7 +111,9 @@ fn tables_and_dry_runs() {
     let output = run(&world, &["-n", "--format", "table"]);
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains(" delta ") && text.contains("would have"), "{text}");
-    run(&world, &["-n", "-o", "p"]);
+    let output = run(&world, &["-n", "-o", "p"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains(r#""type":"package","size""#), "there is no file: {text}");
     assert!(!world.directory.path().join("p").exists());
 }
 

@@ -192,7 +192,7 @@ pub enum Record {
         why: Option<String>,
     },
     Package {
-        file: String,
+        file: Option<String>,
         size: Int,
         file_digest: Sha,
         manifest_digest: Sha,

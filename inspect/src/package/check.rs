@@ -379,7 +379,7 @@ mod tests {
                 if let Ok(recipe) = parse(&recipe) {
                     accepted += 1;
                     let digest = Digest::of(b"");
-                    crate::package::describe(&recipe, digest, String::new(), 0, digest);
+                    crate::package::describe(&recipe, digest, None, 0, digest);
                     crate::package::table(&recipe, &blobs(), &std::collections::HashMap::new());
                 }
             }

@@ -13,7 +13,7 @@ use crate::table::{printable, thousands};
 pub fn describe(
     recipe: &Recipe,
     manifest_digest: Digest,
-    file: String,
+    file: Option<String>,
     size: u64,
     file_digest: Digest,
 ) -> record::Package {
@@ -73,7 +73,7 @@ fn is_gap(recipe: &Recipe, number: u32) -> bool {
     recipe.layers.get(number as usize).is_some_and(|layer| layer.gap)
 }
 
-/// The table of a package: its images and, layer by layer, what is reused and what travels. `why` has remarks about
+/// The table of a package: its images and, layer by layer, what the base has and what travels. `why` has remarks about
 /// contents.
 pub fn table(recipe: &Recipe, blobs: &[BlobInfo], why: &HashMap<DiffId, String>) -> String {
     let mut text = String::new();
@@ -135,9 +135,9 @@ fn row(recipe: &Recipe, blobs: &[BlobInfo], number: u32, layer: &Layer) -> Strin
     let content = layer.content.and_then(|n| recipe.content(n));
     let means = match (content.map(super::Content::means), layer.gap) {
         (_, true) => "absent",
-        (Some(Means::Base), _) => "reused",
+        (Some(Means::Base), _) => "base",
         (Some(Means::Delta), _) => "delta",
-        (Some(Means::Whole), _) | (None, _) => "full",
+        (Some(Means::Whole), _) | (None, _) => "whole",
     };
     let size = |number: Option<u32>| {
         number.and_then(|n| blobs.get(n as usize)).map_or(0, |blob: &BlobInfo| blob.size)
@@ -186,7 +186,7 @@ mod tests {
             Reader::open(std::io::Cursor::new(sample.framed()), &Options::default()).unwrap();
         let recipe = reader.recipe();
         let digest = Digest::of(b"package");
-        let package = describe(&recipe, reader.manifest_digest(), "p".to_owned(), 5, digest);
+        let package = describe(&recipe, reader.manifest_digest(), Some("p".to_owned()), 5, digest);
         assert_eq!(package.requires, [DiffId::of(b"base")]);
         assert_eq!(package.targets, [recipe.targets[0].digest.unwrap()]);
         assert_eq!(package.config_digests, [recipe.targets[0].manifests[0].config.unwrap().digest]);

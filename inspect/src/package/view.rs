@@ -37,7 +37,7 @@ pub fn show_package(stage: &mut Stage, path: &Path, all: bool) -> anyhow::Result
     };
     let recipe = reader.recipe();
     let name = std::path::absolute(path)?.to_string_lossy().into_owned();
-    let record = describe(&recipe, reader.manifest_digest(), name, size, file_digest);
+    let record = describe(&recipe, reader.manifest_digest(), Some(name), size, file_digest);
     let mut text = table(&recipe, reader.blobs(), &HashMap::new());
     text.push_str(&needs(&record));
     text.push_str(&verified);

@@ -9,8 +9,9 @@ use crate::digest::{DiffId, Digest};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Package {
-    /// The file; `-` for stdout.
-    pub file: String,
+    /// The absolute path of the file; `-` for stdout; absent in a dry run.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub file: Option<String>,
     /// Bytes in the file.
     pub size: u64,
     /// The digest of the file.
