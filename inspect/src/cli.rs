@@ -58,7 +58,7 @@ pub struct Args {
     pub verify: Vec<PathBuf>,
 
     /// Only tidy the store: remove what was not used for a day, down to 20 GiB or half of what is free
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["images", "bases", "targets", "verify"])]
     pub store_prune: bool,
 
     #[command(flatten)]
@@ -107,5 +107,10 @@ mod tests {
         .unwrap();
         assert_eq!((args.bases.len(), args.targets.len(), args.images.len()), (2, 1, 1));
         assert!(Args::try_parse_from(["dd-inspect", "--platform", "x"]).is_err());
+        assert!(Args::try_parse_from(["dd-inspect", "--store-prune"]).is_ok());
+        for other in [&["a"][..], &["--base", "a"], &["--target", "a"], &["--verify", "a"]] {
+            let words = ["dd-inspect", "--store-prune"].iter().chain(other);
+            assert!(Args::try_parse_from(words).is_err(), "{other:?}");
+        }
     }
 }

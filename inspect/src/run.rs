@@ -29,13 +29,13 @@ pub fn run(args: &Args, stage: &mut Stage) -> anyhow::Result<()> {
                 list.iter().map(move |given: &OsString| (role, Reference::new(given)))
             })
             .collect();
-    if references.is_empty() && args.verify.is_empty() && !args.store_prune {
-        fail!(Usage, "no image was given"; "dd-inspect IMAGE shows one; --base A --target B begins a pipeline; --help says more");
-    }
     if args.store_prune {
         let freed = stage.store()?.prune()?;
         stage.note(format!("{freed} bytes of the store were freed"));
-        stage.show(&format!("{} bytes of the store were freed\n", table::thousands(freed)))?;
+        return stage.show(&format!("{} bytes of the store were freed\n", table::thousands(freed)));
+    }
+    if references.is_empty() && args.verify.is_empty() {
+        fail!(Usage, "no image was given"; "dd-inspect IMAGE shows one; --base A --target B begins a pipeline; --help says more");
     }
     for path in &args.verify {
         verify(path, stage)?;
