@@ -78,6 +78,19 @@ fn an_existing_package_is_kept_without_force() {
 }
 
 #[test]
+fn a_daemon_that_is_down_is_a_failed_operation() {
+    let world = world();
+    made(&world, "");
+    world.write(
+        "bin/docker",
+        "#!/bin/sh\necho 'a warning' >&2; echo 'Cannot connect to the daemon' >&2; exit 1\n",
+    );
+    world.sh("chmod +x bin/docker").ok();
+    world.fails(4, "Cannot connect", "PATH=$PWD/bin:$PATH docker_delta apply p");
+    world.fails(3, "absent", "PATH=$PWD/bin:$PATH docker_delta apply absent.delta");
+}
+
+#[test]
 fn list_and_info_show_a_package() {
     let world = world();
     made(&world, "");
