@@ -260,6 +260,22 @@ fn the_output_exists() {
 }
 
 #[test]
+fn outputs_with_colons() {
+    let world = world();
+    world.fails(3, "docker-deamon", "dd-apply p --base 1 --output docker-deamon:app:2");
+    world.sh("mkdir co:lon && dd-apply p --base 1 --output docker-archive:co:lon/y.tar").ok();
+    world.sh("mkdir c:dir && dd-apply p --base 1 --output oci:c:dir").ok();
+    world.sh("dd-apply p --base 1 --output ./a:b && cmp a:b 2").ok();
+    world
+        .sh("test -f co:lon/y.tar && test -f c:dir/index.json && test ! -e co && test ! -e c")
+        .ok();
+    let named =
+        world.sh("dd-apply p --base 1 --output docker-archive:co:lon/z.tar:host:5000/app:3").ok();
+    assert_eq!(named.record("applied")["images"][0]["names"][0], "host:5000/app:3");
+    world.sh("test -f co:lon/z.tar").ok();
+}
+
+#[test]
 fn a_full_disk() {
     let world = world();
     let disk = world.path("disk");

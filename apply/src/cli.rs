@@ -26,7 +26,8 @@ pub struct Args {
     ///
     /// A FILE (or the transport that the target was read by) gets the target's own archive file, bit for bit. Others are
     /// docker-archive:FILE[:NAME], oci-archive:FILE[:NAME], oci:DIR[:NAME], dir:DIR, docker-daemon:[NAME],
-    /// docker://REGISTRY/NAME, and what else skopeo writes: the digests stay, the file is written anew.
+    /// docker://REGISTRY/NAME, and what else skopeo writes: the digests stay, the file is written anew. A FILE with a colon
+    /// in its name is ./a:b.
     #[arg(short, long, value_name = "OUTPUT", required_unless_present = "check")]
     pub output: Option<String>,
 

@@ -1,9 +1,12 @@
-//! Where the images go, as the user wrote it: `transport:reference`, a path, or `-`.
+//! Where the images go, as the user wrote it: `transport:reference`, a path, or `-`. A colon before the first slash ends a
+//! transport.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use dd_inspect::elsewhere::TRANSPORTS;
 use dd_inspect::fail;
+use dd_inspect::image::split_name;
 
 /// An output.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,13 +33,7 @@ impl Output {
     /// # Errors
     /// `usage` if it names no place.
     pub fn parse(text: &str) -> anyhow::Result<Self> {
-        let with_name = |rest: &str| {
-            let (path, name) = match rest.split_once(':') {
-                Some((path, name)) => (path, Some(name.to_owned()).filter(|name| !name.is_empty())),
-                None => (rest, None),
-            };
-            (PathBuf::from(path), name)
-        };
+        let with_name = |rest: &str| split_name(OsStr::new(rest));
         let output = match text.split_once(':') {
             None if text == "-" => Self::Stdout,
             Some(("docker-archive", rest)) => {
@@ -54,6 +51,9 @@ impl Output {
             Some(("dir", rest)) => Self::Dir(rest.into()),
             Some((transport, _)) if TRANSPORTS.contains(&transport) => {
                 Self::Elsewhere(text.to_owned())
+            }
+            Some((unknown, _)) if !unknown.contains('/') => {
+                fail!(Usage, "the output {text:?} names no known transport"; "./{text} is a file; docker-daemon:NAME, docker://REGISTRY/NAME, docker-archive:FILE, … are transports")
             }
             _ => Self::Path(text.into()),
         };
@@ -103,7 +103,8 @@ mod tests {
     fn transports_and_paths() {
         let parse = |text: &str| Output::parse(text).unwrap();
         assert_eq!(parse("-"), Output::Stdout);
-        assert_eq!(parse("a:1.tar"), Output::Path("a:1.tar".into()));
+        assert_eq!(parse("./a:1.tar"), Output::Path("./a:1.tar".into()));
+        assert_eq!(parse("/a:1.tar"), Output::Path("/a:1.tar".into()));
         assert_eq!(
             parse("docker-archive:a.tar:host:5000/app:1"),
             Output::DockerArchive("a.tar".into(), Some("host:5000/app:1".to_owned()))
@@ -112,6 +113,8 @@ mod tests {
         assert_eq!(parse("dir:d"), Output::Dir("d".into()));
         assert_eq!(parse("docker-daemon:"), Output::Elsewhere("docker-daemon:".to_owned()));
         assert!(parse("oci-archive:-").is_stdout());
-        assert!(Output::parse("").is_err() && Output::parse("oci:").is_err());
+        for wrong in ["", "oci:", "docker-deamon:app:2", "a:1.tar", ":a"] {
+            assert!(Output::parse(wrong).is_err(), "{wrong}");
+        }
     }
 }

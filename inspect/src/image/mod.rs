@@ -43,7 +43,7 @@ pub use docker::full_name;
 pub use document::{Descriptor, MAX_DOCUMENT_LEN, Parsed, parse_manifest};
 pub use open::{read_archive, read_directory, read_documents};
 pub use platform::{ParsePlatformError, Platform};
-pub use reference::{Place, Reference};
+pub use reference::{Place, Reference, split_name};
 
 use crate::child::RegistryOptions;
 use crate::digest::DiffId;

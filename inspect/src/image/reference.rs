@@ -156,21 +156,24 @@ fn looks_like_a_file(name: &[u8]) -> bool {
     matches!(name.first(), Some(b'/' | b'.')) || FILE_ENDS.iter().any(|end| name.ends_with(end))
 }
 
-/// `PATH[:NAME]`. A path may have colons: the first split whose path exists counts, else the first colon.
-fn split_name(text: &OsStr) -> (PathBuf, Option<String>) {
+/// `PATH[:NAME]`. A path may have colons: the first split whose path exists counts, else the first colon behind the
+/// directories that exist.
+pub fn split_name(text: &OsStr) -> (PathBuf, Option<String>) {
     let whole = || (PathBuf::from(text), None);
     if Path::new(text).exists() {
         return whole();
     }
     let bytes = text.as_bytes();
-    let splits = bytes.iter().enumerate().filter(|(_, b)| **b == b':').map(|(at, _)| {
-        let path = PathBuf::from(OsStr::from_bytes(&bytes[..at]));
-        (path, Some(String::from_utf8_lossy(&bytes[at + 1..]).into_owned()))
-    });
-    let mut splits: Vec<_> = splits.collect();
-    match splits.iter().position(|(path, _)| path.exists()) {
-        Some(at) => splits.swap_remove(at),
-        None => splits.into_iter().next().unwrap_or_else(whole),
+    let places = |wanted: u8| (0..bytes.len()).filter(move |at| bytes[*at] == wanted);
+    let before = |at: usize| Path::new(OsStr::from_bytes(&bytes[..at]));
+    let directories = places(b'/').rev().find(|at| before(*at).is_dir()).unwrap_or(0);
+    let there = places(b':').find(|at| before(*at).exists());
+    match there.or_else(|| places(b':').find(|at| *at >= directories)) {
+        Some(at) => {
+            let name = String::from_utf8_lossy(&bytes[at + 1..]).into_owned();
+            (before(at).to_owned(), Some(name).filter(|name| !name.is_empty()))
+        }
+        None => whole(),
     }
 }
 
@@ -228,5 +231,12 @@ mod tests {
         let given = format!("docker-archive:{}", path.display());
         assert_eq!(at(given.clone()), disk(Some("docker-archive"), None));
         assert_eq!(at(format!("{given}:app:1")), disk(Some("docker-archive"), Some("app:1")));
+        let inside = dir.path().join("c:d");
+        std::fs::create_dir(&inside).unwrap();
+        let split = |rest: &str| split_name(inside.join(rest).as_os_str());
+        assert_eq!(split(""), (inside.join(""), None));
+        assert_eq!(split("new"), (inside.join("new"), None));
+        let name = Some("host:5000/app:1".to_owned());
+        assert_eq!(split("new:host:5000/app:1"), (inside.join("new"), name));
     }
 }
