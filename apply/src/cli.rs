@@ -68,7 +68,7 @@ pub struct Args {
     #[arg(long)]
     pub exact_file: bool,
 
-    /// Write the digests of the manifests to FILE
+    /// Write the digests of the images to FILE, one a line: of the manifest, or of the configuration where the output has none
     #[arg(long, value_name = "FILE")]
     pub digestfile: Option<PathBuf>,
 

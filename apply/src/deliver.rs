@@ -41,7 +41,7 @@ impl Delivery {
     ) -> anyhow::Result<Option<Written>> {
         match self {
             Self::Exact(plan, layout) => exact(plan, layout, path, rebuilder, work, jobs).map(Some),
-            Self::Archive(plan) => archive(plan, path, rebuilder, work, jobs).map(Some),
+            Self::Archive(plan, _) => archive(plan, path, rebuilder, work, jobs).map(Some),
             Self::Tree(root, tree) => {
                 tree.write(root, rebuilder, work, jobs)?;
                 Ok(None)

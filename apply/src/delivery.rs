@@ -40,7 +40,7 @@ pub enum Delivery {
     /// The target's own file.
     Exact(Plan, FileLayout),
     /// An archive that is written anew.
-    Archive(Plan),
+    Archive(Plan, Kind),
     /// A directory: its files that are not there yet.
     Tree(PathBuf, Tree),
     /// To another place by helper programs.
@@ -102,6 +102,13 @@ impl Delivery {
             fail!(Usage, "the output will not be the target's own file: {why}"; "leave --exact-file away");
         }
         images.check()?;
+        if request.uncompressed {
+            if !matches!(output, Output::Stdout | Output::Path(_) | Output::DockerArchive(..)) {
+                fail!(Usage, "--uncompressed writes a docker-archive, and the output is another kind"; "leave one of them away");
+            }
+            let plan = archive::plan(images, Kind::DockerPlain, recipe, None, &BTreeSet::new())?;
+            return Ok(Self::Archive(plan, Kind::DockerPlain));
+        }
         if let Output::Elsewhere(reference) = output {
             let remote = Remote::new(reference, recipe, chosen, images, request.store.as_ref())?;
             return Ok(Self::Remote(remote));
@@ -110,7 +117,6 @@ impl Delivery {
         let own = first.map_or("", |target| target.transport.as_str());
         let names = if request.force || request.named { Move::Any } else { Move::Refuse };
         let kind = match output {
-            _ if request.uncompressed => Kind::DockerPlain,
             Output::OciArchive(..) => Kind::Oci,
             Output::Path(_) | Output::Stdout if own == "oci-archive" => Kind::Oci,
             _ => Kind::Docker,
@@ -127,13 +133,10 @@ impl Delivery {
             Output::Path(root) if own == "dir" => {
                 Self::dir(root, recipe, documents, images, request)
             }
-            _ => Ok(Self::Archive(archive::plan(
-                images,
-                kind,
-                recipe,
-                index(kind),
-                &BTreeSet::new(),
-            )?)),
+            _ => {
+                let plan = archive::plan(images, kind, recipe, index(kind), &BTreeSet::new())?;
+                Ok(Self::Archive(plan, kind))
+            }
         }
     }
 
@@ -170,10 +173,19 @@ impl Delivery {
         matches!(self, Self::Exact(..))
     }
 
+    /// Whether the output has the manifest of an image; `made`: one that the target has not.
+    pub fn has_manifest(&self, made: bool) -> bool {
+        match self {
+            Self::Exact(..) => !made,
+            Self::Archive(_, kind) => *kind != Kind::DockerPlain,
+            Self::Tree(..) | Self::Remote(_) => true,
+        }
+    }
+
     /// The pieces that are to be made.
     pub fn pieces(&self) -> Vec<Piece> {
         match self {
-            Self::Exact(plan, _) | Self::Archive(plan) => plan.pieces().collect(),
+            Self::Exact(plan, _) | Self::Archive(plan, _) => plan.pieces().collect(),
             Self::Tree(_, tree) => tree.pieces().collect(),
             Self::Remote(remote) => remote.pieces(),
         }
@@ -186,7 +198,7 @@ impl Delivery {
     pub fn size(&self, recipe: &Recipe) -> anyhow::Result<u64> {
         match self {
             Self::Exact(_, file) => Ok(file.size),
-            Self::Archive(plan) => plan.size(recipe),
+            Self::Archive(plan, _) => plan.size(recipe),
             Self::Tree(_, tree) => tree.size(recipe),
             Self::Remote(remote) => remote.size(recipe),
         }
@@ -221,7 +233,7 @@ impl Delivery {
         documents: &Documents,
         force: bool,
     ) -> anyhow::Result<bool> {
-        let (Self::Exact(..) | Self::Archive(_)) = self else {
+        let (Self::Exact(..) | Self::Archive(..)) = self else {
             return Ok(matches!(self, Self::Tree(_, tree) if tree.is_empty()));
         };
         let Some(path) = path.filter(|path| path.is_file()) else { return Ok(false) };
@@ -231,7 +243,7 @@ impl Delivery {
                 let size = dd_inspect::range::ReadAt::size(&there);
                 size == file.size && dd_inspect::digest::hash_reader(there)?.0 == file.digest
             }
-            Self::Archive(plan) => plan.matches(&there, recipe, documents)?,
+            Self::Archive(plan, _) => plan.matches(&there, recipe, documents)?,
             _ => false,
         };
         if !same && !force {

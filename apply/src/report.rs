@@ -4,18 +4,19 @@ use std::fmt::Write;
 
 use dd_inspect::record::{Applied, Check, Exact, Rebuilt};
 
+use crate::delivery::Delivery;
 use crate::output::Images;
 use crate::size::show;
 
-/// The images as records have them. In the target's own file, a manifest that was made for other outputs has no place.
-pub fn rebuilt(images: &Images, exact_file: bool) -> Vec<Rebuilt> {
+/// The images as records have them, with the manifests that the output has.
+pub fn rebuilt(images: &Images, delivery: &Delivery) -> Vec<Rebuilt> {
     let one = |top: &crate::output::images::Top| {
-        let made = top.made && !exact_file;
+        let there = delivery.has_manifest(top.made);
         Rebuilt {
-            manifest_digest: Some(top.digest).filter(|_| made || !top.made),
+            manifest_digest: there.then_some(top.digest),
             config_digest: top.config,
             names: top.names.clone(),
-            manifest: made.then(|| "made".to_owned()),
+            manifest: (there && top.made).then(|| "made".to_owned()),
         }
     };
     images.tops.iter().map(one).collect()

@@ -313,7 +313,7 @@ impl<'a> Job<'a> {
         unchanged: bool,
     ) -> anyhow::Result<()> {
         let file_exact = self.delivery.is_exact_file();
-        let images = report::rebuilt(&self.images, file_exact);
+        let images = report::rebuilt(&self.images, &self.delivery);
         if let Some(path) = &self.args.digestfile {
             let mut file = OutputFile::create(path, Existing::Replace)?;
             io::Write::write_all(&mut file, report::digests(&images).as_bytes())?;
@@ -357,7 +357,7 @@ impl<'a> Job<'a> {
             package: package.to_owned(),
             output: self.args.output.clone(),
             file_exact,
-            images: report::rebuilt(&self.images, file_exact),
+            images: report::rebuilt(&self.images, &self.delivery),
             bases: bases.references().to_vec(),
             expected: self.expected(),
             output_size: figures.output,

@@ -91,8 +91,17 @@ fn other_outputs_keep_the_manifest() {
 #[test]
 fn uncompressed_layers_for_old_readers() {
     let world = World::new(Shape { gzip: true, ..Shape::default() });
-    let run = world.apply("package --base base --output out --uncompressed").ok();
-    assert_eq!(run.record("applied")["exact"], "config");
+    let run =
+        world.apply("package --base base --output out --uncompressed --digestfile digest").ok();
+    let applied = run.record("applied");
+    assert_eq!(applied["exact"], "config");
+    assert!(applied["images"][0].get("manifest_digest").is_none(), "{applied}");
+    assert_eq!(world.read("digest"), world.config.to_string().as_bytes());
+    for other in ["oci:d", "oci-archive:d", "dir:d", "docker-daemon:"] {
+        world
+            .apply(&format!("package --base base --output {other} --uncompressed"))
+            .fails(3, "--uncompressed");
+    }
     let archive = world.read("out");
     let mut names = Vec::new();
     for entry in tar::Archive::new(&archive[..]).entries().unwrap() {
@@ -118,6 +127,9 @@ fn an_image_without_a_manifest_gets_one_where_it_needs_one() {
     assert_eq!(made["images"][0]["manifest"], "made");
     assert_eq!(made["images"][0]["config_digest"], world.config.to_string());
     assert_eq!(made["exact"], "config");
+    let plain = world.apply("package --base base --output d --uncompressed").ok().record("applied");
+    assert!(plain["images"][0].get("manifest").is_none(), "{plain}");
+    assert!(plain["images"][0].get("manifest_digest").is_none(), "{plain}");
     world.apply("package --base base --output oci:c --exact-file").fails(3, "own file");
 }
 
