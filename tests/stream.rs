@@ -208,6 +208,22 @@ fn the_stages_use_the_store_of_the_first_one() {
     assert_eq!(store_of("dd-inspect --target 2", &cache), Some("cache/docker-delta".into()));
 }
 
+/// Each stage's last word on its progress says that it is done.
+#[test]
+fn progress_ends_with_the_work() {
+    let world = world();
+    let last = |stage: &str, script: &str| {
+        let records = world.sh(script).ok().records();
+        let of =
+            |record: &&serde_json::Value| record["type"] == "progress" && record["stage"] == stage;
+        let last = records.iter().rfind(of).expect("progress").clone();
+        assert_eq!(last["done"], last["total"], "{last}");
+    };
+    last("dd-inspect", "dd-inspect --base 1 --target 2 | cat");
+    last("dd-extract", "dd-inspect --base 1 --target 2 | dd-extract | cat");
+    last("dd-diff", "dd-inspect --base 1 --target 2 | dd-extract | dd-diff | cat");
+}
+
 #[test]
 fn shards_by_layer_make_the_same_package() {
     let world = world();

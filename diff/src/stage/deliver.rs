@@ -1,5 +1,7 @@
 //! Makes the delta of one layer, proves it by decoding it, and puts it into the store.
 
+use std::io::{self, Write};
+
 use anyhow::Context;
 use dd_inspect::digest::{DiffId, Hasher};
 use dd_inspect::fail;
@@ -45,7 +47,7 @@ pub(crate) fn deliver(
     done: impl Fn(u64) + Sync,
 ) -> anyhow::Result<Delivered> {
     let (chosen, used, why) = choose(target, bases, options, method, store, &done)?;
-    let memory = prove(target, used, &chosen, store)?;
+    let memory = prove(target, used, &chosen, store, &done)?;
     let head = &chosen.encoded.summary.head;
     let notes = notes(target, &chosen);
     let costs: u64 = chosen.encoded.made.iter().map(|made| made.cost).sum();
@@ -115,6 +117,7 @@ fn prove(
     bases: &[Layer],
     candidate: &Candidate,
     store: &Store,
+    done: &(impl Fn(u64) + Sync),
 ) -> anyhow::Result<u64> {
     let diff_id = target.diff_id;
     let proving = || format!("proving the delta of layer {diff_id}");
@@ -126,13 +129,31 @@ fn prove(
     let limits = Limits { memory: u64::MAX, ..Limits::default() };
     let mut decoder =
         Decoder::new(candidate.payload.clone(), sources, tools, limits).with_context(proving)?;
-    let mut output = Hasher::new();
+    let mut output = Counted { hasher: Hasher::new(), done };
     decoder.decode_to(&mut output).with_context(proving)?;
-    if output.finish().as_bytes() != diff_id.as_bytes() {
+    if output.hasher.finish().as_bytes() != diff_id.as_bytes() {
         fail!(DigestMismatch, "the delta of layer {diff_id} gives other bytes";
             "the layer changed since dd-extract read it, or its entry records are not those of dd-extract: run the whole pipeline again");
     }
     Ok(head.memory)
+}
+
+/// Hashes what is written, and counts it for the display.
+struct Counted<'a, F> {
+    hasher: Hasher,
+    done: &'a F,
+}
+
+impl<F: Fn(u64)> Write for Counted<'_, F> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.hasher.update(bytes);
+        (self.done)(bytes.len() as u64);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// The layers that a payload reads, in the order of its head.

@@ -82,7 +82,8 @@ fn work(
         let target = find(&job.layer)?;
         let bases: Vec<Layer> = job.sources.iter().map(find).collect::<anyhow::Result<_>>()?;
         let task = format!("encoding layer {} of {count}", totals.made + 1);
-        let meter = Meter::new(&task, job.size);
+        // Each byte is encoded and decoded.
+        let meter = Meter::new(&task, job.size.saturating_mul(2));
         let done = |bytes| meter.add(bytes);
         let delivered = stage.watch(&meter, || {
             pool.install(|| deliver::deliver(&target, &bases, &options, args.method, &store, done))

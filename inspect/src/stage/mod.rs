@@ -247,12 +247,13 @@ impl Stage {
         if self.table { Ok(()) } else { self.writer.raw(&line.raw) }
     }
 
-    /// Says how far the work is; on a terminal it is drawn, in a pipe it becomes a `progress` record now and then.
-    ///
-    /// # Errors
-    /// As [`Stage::emit`].
-    pub fn progress(&mut self, task: &str, done: u64, total: u64) -> anyhow::Result<()> {
-        match self.reporter.report(task, done, total) {
+    /// Says how far the work is; on a terminal it is drawn, in a pipe it becomes a `progress` record now and then, and when
+    /// the work is `over`.
+    fn progress(&mut self, meter: &Meter, over: bool) -> anyhow::Result<()> {
+        let (task, done, total) = meter.read();
+        // Not all that was expected need be read, and not all that is read was expected.
+        let done = if over { done.max(total) } else { done };
+        match self.reporter.report(&task, (done, total.max(done)), over) {
             Some(record) => {
                 self.emit(record)?;
                 self.writer.flush()
@@ -278,12 +279,13 @@ impl Stage {
                 } else {
                     50
                 }));
-                let (task, done, total) = meter.read();
-                self.progress(&task, done, total)?;
+                self.progress(meter, false)?;
             }
-            worker
+            let result = worker
                 .join()
-                .unwrap_or_else(|_| Err(anyhow::anyhow!("a worker thread stopped unexpectedly")))
+                .unwrap_or_else(|_| Err(anyhow::anyhow!("a worker thread stopped unexpectedly")))?;
+            self.progress(meter, true)?;
+            Ok(result)
         })
     }
 

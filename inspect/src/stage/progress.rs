@@ -90,12 +90,17 @@ impl Reporter {
         Self { stage, display }
     }
 
-    /// Reports this stage's progress; gives a record when one is due.
-    pub(super) fn report(&mut self, task: &str, done: u64, total: u64) -> Option<Progress> {
+    /// Reports this stage's progress; gives a record when one is due, and for the `last` report of a task.
+    pub(super) fn report(
+        &mut self,
+        task: &str,
+        (done, total): (u64, u64),
+        last_report: bool,
+    ) -> Option<Progress> {
         let progress =
             Progress { stage: self.stage.to_owned(), task: task.to_owned(), done, total };
         if let Display::Records(last) = &mut self.display {
-            return due(last, INTERVAL).then_some(progress);
+            return (due(last, INTERVAL) || last_report).then_some(progress);
         }
         self.draw(&progress);
         None
