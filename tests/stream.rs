@@ -208,6 +208,27 @@ fn the_stages_use_the_store_of_the_first_one() {
     assert_eq!(store_of("dd-inspect --target 2", &cache), Some("cache/docker-delta".into()));
 }
 
+/// What a user who wants to know hears of each stage.
+#[test]
+fn every_stage_says_more_with_v() {
+    let world = world();
+    let run = |v: &str| {
+        world.sh(&format!(
+            "dd-inspect {v} --base 1 --target 2 | dd-extract {v} | dd-diff {v} | dd-pack {v} -f -o p && \
+             dd-apply {v} p --base 1 -o out"
+        ))
+    };
+    let said = run("-v").ok().stderr;
+    for stage in ["dd-inspect", "dd-extract", "dd-diff", "dd-pack", "dd-apply"] {
+        assert!(
+            said.lines().any(|line| line.starts_with(&format!("{stage}: "))),
+            "{stage}: {said}"
+        );
+    }
+    std::fs::remove_file(world.path("out")).expect("removed");
+    assert_eq!(run("").ok().stderr, "");
+}
+
 /// Each stage's last word on its progress says that it is done.
 #[test]
 fn progress_ends_with_the_work() {

@@ -30,7 +30,7 @@ use crate::rebuild::scratch::Scratch;
 use crate::rebuild::share::Share;
 use crate::rebuild::{Rebuilder, Work};
 use crate::remote::Remote;
-use crate::{base, coherent, package, remote, report};
+use crate::{base, coherent, package, remote, report, size};
 
 /// Runs dd-apply.
 ///
@@ -186,6 +186,12 @@ impl<'a> Job<'a> {
             bases.fetch(&work, &self.args.registry, &stage.store()?)?;
         }
         let jobs = figures.jobs(self.args.jobs, self.args.memory);
+        stage.note(format_args!(
+            "{} to write; at most {jobs} layers at once, {} of memory for one of them, {} of scratch space",
+            size::show(size),
+            size::show(figures.memory),
+            size::show(figures.scratch)
+        ));
         let references = bases.references().to_vec();
         let name = package.name.clone();
         let memory = self.args.memory.or(figures.memory_available).unwrap_or(u64::MAX);

@@ -191,6 +191,9 @@ impl<R: BufRead> Input<R> {
     fn read_line(&mut self) -> anyhow::Result<Option<Line>> {
         let Some(raw) = self.cut_line()? else { return Ok(None) };
         let number = self.number;
+        if raw.trim_ascii().is_empty() {
+            fail!(Usage, "line {number} of the input is blank"; "a filter between two stages wrote it: each line is one record");
+        }
         self.engine.input(raw.as_slice());
         self.engine.input(b"\n".as_slice());
         match self.engine.pop() {
@@ -199,9 +202,7 @@ impl<R: BufRead> Input<R> {
                 let hint = hint_for(&raw, &e);
                 fail!(Usage, "line {number} of the input is not a record: {e}"; "{hint}")
             }
-            None => {
-                fail!(Usage, "line {number} of the input is empty"; "jq needs -c to write one object a line")
-            }
+            None => fail!(Usage, "line {number} of the input is not a record"),
         }
     }
 
@@ -310,7 +311,11 @@ mod tests {
         assert!(failure.message.starts_with("line 2 of the input is not a record"), "{failure}");
         assert!(failure.hint.unwrap().contains("jq needs -c"));
         assert_eq!(category("[]\n"), Category::Usage);
-        assert_eq!(category("\n"), Category::Usage);
+        for blank in ["", " ", "\r"] {
+            let failure = classify(&read(&format!("{STREAM}\n{blank}\n{END}\n")).unwrap_err());
+            assert_eq!(failure.message, "line 2 of the input is blank");
+            assert_eq!(failure.category, Category::Usage);
+        }
         assert_eq!(
             category(&format!("{STREAM}\n{}\n", "x".repeat(MAX_LINE_LEN + 1))),
             Category::Limit

@@ -127,6 +127,10 @@ fn emit_image(
     if records.image.role == Role::Target {
         records.mark_in_base(bases);
     }
+    let (image, layers) = (&records.image, records.layers.len());
+    let held = records.layers.iter().filter(|layer| layer.in_base == Some(true)).count();
+    let held = if held > 0 { format!(" ({held} in a base)") } else { String::new() };
+    stage.note(format_args!("{}: {}, layers: {layers}{held}", image.reference, image.transport));
     if stage.shows_table() {
         return stage.show(&table::image(&records));
     }

@@ -52,7 +52,11 @@ pub fn run(args: Args, stage: &mut Stage) -> anyhow::Result<()> {
         written.file_digest,
     );
     stage.show(&table(&plan.recipe, &infos, &plan.why))?;
-    stage.show(&summary(&args, &package))?;
+    let summary = summary(&args, &package);
+    if !stage.shows_table() {
+        stage.note(&summary);
+    }
+    stage.show(&format!("{summary}\n"))?;
     stage.emit(package)
 }
 
@@ -142,5 +146,5 @@ fn file_name(args: &Args) -> anyhow::Result<Option<String>> {
 fn summary(args: &Args, package: &Package) -> String {
     let share = package.size as f64 * 100.0 / (package.target_size.max(1)) as f64;
     let verb = if args.dry_run { "would have" } else { "has" };
-    format!("the package {verb} {} bytes, {share:.2} % of {}\n", package.size, package.target_size)
+    format!("the package {verb} {} bytes, {share:.2} % of {}", package.size, package.target_size)
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
+use dd_inspect::fail;
 use dd_inspect::output::{Existing, OutputFile};
 use dd_inspect::package::{Documents, Recipe};
 use dd_inspect::range::{FileRange, ReadAt};
@@ -171,8 +172,13 @@ impl NewDirectory {
     }
 
     fn commit(mut self) -> anyhow::Result<()> {
-        fs::rename(&self.temporary, &self.name)
-            .with_context(|| format!("writing {}", self.name.display()))?;
+        use io::ErrorKind::{AlreadyExists, DirectoryNotEmpty, NotADirectory};
+        match fs::rename(&self.temporary, &self.name) {
+            Err(e) if matches!(e.kind(), AlreadyExists | DirectoryNotEmpty | NotADirectory) => {
+                fail!(Exists, "{} was made by another program meanwhile", self.name.display(); "run dd-apply again: it adds to what is there")
+            }
+            renamed => renamed.with_context(|| format!("writing {}", self.name.display()))?,
+        }
         self.committed = true;
         Ok(())
     }
@@ -192,10 +198,31 @@ pub(super) fn read_small(path: &Path) -> anyhow::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let file = FileRange::open(path)?;
     if file.size() > MAX_LEN {
-        dd_inspect::fail!(Limit, "{} has more than {MAX_LEN} bytes", path.display());
+        fail!(Limit, "{} has more than {MAX_LEN} bytes", path.display());
     }
     file.take(MAX_LEN)
         .read_to_end(&mut bytes)
         .with_context(|| format!("reading {}", path.display()))?;
     Ok(bytes)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use dd_inspect::failure::{Category, classify};
+
+    use super::NewDirectory;
+
+    #[test]
+    fn a_directory_that_appears_meanwhile_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let name = dir.path().join("layout");
+        let new = NewDirectory::create(&name).unwrap();
+        std::fs::create_dir(&name).unwrap();
+        std::fs::write(name.join("file"), "another's").unwrap();
+        let failure = classify(&new.commit().unwrap_err());
+        assert_eq!(failure.category, Category::Exists);
+        assert!(failure.hint.is_some());
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
 }

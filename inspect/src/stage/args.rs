@@ -26,7 +26,7 @@ pub struct CommonArgs {
     #[arg(short, long, conflicts_with = "verbose", help_heading = "Common options")]
     pub quiet: bool,
 
-    /// Say more on stderr
+    /// Say on stderr what is found and done
     #[arg(short, long, action = ArgAction::Count, help_heading = "Common options")]
     pub verbose: u8,
 }
@@ -70,7 +70,7 @@ pub fn level_from(level: u8, fast: bool, best: bool) -> u8 {
     }
 }
 
-/// A number of bytes: `64M`, `2G`, `1000`; the letters stand for powers of 1024. For clap's `value_parser`.
+/// A number of bytes, not 0: `64M`, `2G`, `1000`; the letters stand for powers of 1024. For clap's `value_parser`.
 ///
 /// # Errors
 /// What a size is, if it is none.
@@ -82,7 +82,8 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
     let shift = ["", "K", "M", "G", "T"].iter().position(|known| *known == unit);
     let value = number.parse::<u64>().ok().zip(shift);
     let value = value.and_then(|(n, shift)| n.checked_mul(1 << (10 * shift)));
-    value.ok_or_else(|| "a size is a number of bytes, or one with K, M or G".to_owned())
+    let value = value.filter(|size| *size > 0);
+    value.ok_or_else(|| "a size is a number of bytes above 0, or one with K, M or G".to_owned())
 }
 
 #[cfg(test)]
@@ -94,7 +95,7 @@ mod tests {
         assert_eq!(parse_size("64M"), Ok(64 << 20));
         assert_eq!(parse_size("2GiB"), Ok(2 << 30));
         assert_eq!(parse_size("1000"), Ok(1000));
-        for wrong in ["", "M", "1X", "-1", "1MM", "99999999999T"] {
+        for wrong in ["", "M", "0", "0G", "1X", "-1", "1MM", "99999999999T"] {
             assert!(parse_size(wrong).is_err(), "{wrong}");
         }
     }
