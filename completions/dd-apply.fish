@@ -4,7 +4,7 @@ complete -c dd-apply -l image -d 'Rebuild only this image of the package, by nam
 complete -c dd-apply -l platform -d 'Rebuild only images for these platforms; others become gaps' -r
 complete -c dd-apply -l expect -d 'Fail before work unless the package rebuilds this: [manifest=|index=|config=|file=]sha256:…' -r
 complete -c dd-apply -l name -d 'Give the image this name instead of those in the package; may be given several times' -r
-complete -c dd-apply -l digestfile -d 'Write the digests of the manifests to FILE' -r -F
+complete -c dd-apply -l digestfile -d 'Write the digests of the images to FILE, one a line: of the manifest, or of the configuration where the output has none' -r -F
 complete -c dd-apply -l memory -d 'Use at most this much memory [default: 96 MiB or what one layer needs, with --jobs what is available]' -r
 complete -c dd-apply -l scratch -d 'Use at most this much scratch space' -r
 complete -c dd-apply -l scratch-dir -d 'Directory for scratch files [default: beside the output, else $TMPDIR or /var/tmp]' -r -F
@@ -27,13 +27,13 @@ table\t'Text for people'"
 complete -c dd-apply -l progress -d 'Show progress on stderr (auto: on a terminal)' -r -f -a "auto\t'A display when stderr is a terminal'
 lines\t'A line now and then, for logs'
 off\t'Nothing'"
-complete -c dd-apply -l check -d 'Say whether the base will do and what the work needs, and write nothing'
+complete -c dd-apply -l check -d 'Say whether the base and the output will do and what the work needs, and write nothing'
 complete -c dd-apply -s f -l force -d 'Replace an existing output, and move names that mean another image'
 complete -c dd-apply -l uncompressed -d 'Write a docker-archive with uncompressed layers and without an OCI index'
 complete -c dd-apply -l exact-file -d 'Fail before work unless the output will be the target\'s own file, bit for bit'
 complete -c dd-apply -l no-creds -d 'Use no credentials'
 complete -c dd-apply -l insecure-policy -d 'Check no signature policy'
 complete -c dd-apply -s q -l quiet -d 'Say nothing but errors on stderr'
-complete -c dd-apply -s v -l verbose -d 'Say more on stderr'
+complete -c dd-apply -s v -l verbose -d 'Say on stderr what is found and done'
 complete -c dd-apply -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dd-apply -s V -l version -d 'Print version'

@@ -22,6 +22,6 @@ complete -c dd-extract -l store-prune -d 'Only tidy the store: remove what was n
 complete -c dd-extract -l no-creds -d 'Use no credentials'
 complete -c dd-extract -l insecure-policy -d 'Check no signature policy'
 complete -c dd-extract -s q -l quiet -d 'Say nothing but errors on stderr'
-complete -c dd-extract -s v -l verbose -d 'Say more on stderr'
+complete -c dd-extract -s v -l verbose -d 'Say on stderr what is found and done'
 complete -c dd-extract -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dd-extract -s V -l version -d 'Print version'

@@ -23,7 +23,7 @@ complete -c dd-inspect -l registries.d -d 'Directory with configurations of sign
 complete -c dd-inspect -l all-platforms -d 'Take all platforms of an image in a registry (files are taken whole anyway)'
 complete -c dd-inspect -l store-prune -d 'Only tidy the store: remove what was not used for a day, down to 20 GiB or half of what is free'
 complete -c dd-inspect -s q -l quiet -d 'Say nothing but errors on stderr'
-complete -c dd-inspect -s v -l verbose -d 'Say more on stderr'
+complete -c dd-inspect -s v -l verbose -d 'Say on stderr what is found and done'
 complete -c dd-inspect -l no-creds -d 'Use no credentials'
 complete -c dd-inspect -l insecure-policy -d 'Check no signature policy'
 complete -c dd-inspect -s h -l help -d 'Print help (see more with \'--help\')'

@@ -15,6 +15,6 @@ complete -c dd-pack -l plain -d 'Leave the zstd frame around the package away: a
 complete -c dd-pack -l any-form -d 'Carry what makes every unchanged layer\'s compressed form, so that the base may hold it in any form'
 complete -c dd-pack -l with-changes -d 'Put the costliest changes into the package, for dd-inspect to show'
 complete -c dd-pack -s q -l quiet -d 'Say nothing but errors on stderr'
-complete -c dd-pack -s v -l verbose -d 'Say more on stderr'
+complete -c dd-pack -s v -l verbose -d 'Say on stderr what is found and done'
 complete -c dd-pack -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dd-pack -s V -l version -d 'Print version'

@@ -5,6 +5,7 @@ use std::fs;
 
 use clap::Command;
 use clap_complete::Shell;
+use clap_mangen::roff::{Roff, bold, roman};
 
 use crate::support::world::project;
 
@@ -19,14 +20,74 @@ fn commands() -> [Command; 5] {
     ]
 }
 
+/// Variables that all programs heed, beside those of the helper programs.
+const VARIABLES: [(&str, &str); 2] = [
+    ("DD_STORE", "The store, where neither --store nor the stage before names one."),
+    ("XDG_CACHE_HOME", "Has the store in docker-delta, where nothing else names one."),
+];
+
+/// The manual page: clap's sections, and those of the text at the end of `--help`, whose titles stand before a colon.
+fn page(command: &Command) -> Vec<u8> {
+    let mut command = command.clone();
+    let name = command.get_name().to_owned();
+    let man = clap_mangen::Man::new(command.clone());
+    let mut page = Vec::new();
+    man.render_title(&mut page).expect("a title");
+    man.render_name_section(&mut page).expect("a name");
+    let mut more = Roff::new();
+    let usage = command.render_usage().to_string();
+    let usage =
+        usage.strip_prefix("Usage: ").expect("a usage").strip_prefix(&name).expect("the name");
+    more.control("SH", ["SYNOPSIS"]).text([bold(&name), roman(usage)]);
+    more.to_writer(&mut page).expect("sections");
+    man.render_description_section(&mut page).expect("a description");
+    man.render_options_section(&mut page).expect("options");
+    let mut more = Roff::new();
+    let after = command.get_after_help().expect("examples and exit codes").to_string();
+    for part in after.split("\n\n") {
+        let (title, text) = part.split_once(':').expect("a title");
+        if title == "Exit codes" {
+            more.control("SH", ["EXIT STATUS"]);
+            for (code, meaning) in text.split(';').filter_map(|one| one.trim().split_once(' ')) {
+                more.control("TP", [])
+                    .text([bold(code)])
+                    .text([roman(meaning.trim_end_matches('.'))]);
+            }
+        } else {
+            more.control("SH", [title.to_uppercase().as_str()]).control("nf", []);
+            for line in text.trim_matches('\n').lines() {
+                more.text([roman(line)]);
+            }
+            more.control("fi", []);
+        }
+    }
+    more.control("SH", ["ENVIRONMENT"]);
+    for (variable, meaning) in VARIABLES {
+        more.control("TP", []).text([bold(variable)]).text([roman(meaning)]);
+    }
+    more.control("SH", ["SEE ALSO"]);
+    let others = commands().map(|command| command.get_name().to_owned());
+    let others = others.iter().filter(|other| **other != name).map(String::as_str);
+    let mut others: Vec<_> = others.chain(["docker", "skopeo", "jq"]).collect();
+    others.sort_unstable();
+    let see = others.iter().flat_map(|other| [bold(*other), roman("(1), ")]);
+    let mut see: Vec<_> = see.collect();
+    see.pop();
+    more.text([see, vec![roman("(1)")]].concat());
+    more.to_writer(&mut page).expect("sections");
+    man.render_version_section(&mut page).expect("a version");
+    // Each part begins with the same lines, which a page needs once.
+    let preamble = Roff::new().render();
+    let page = String::from_utf8(page).expect("UTF-8").replace(&preamble, "");
+    (preamble + &page).into_bytes()
+}
+
 /// Every generated file, by its path in the project.
 fn generated() -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
     for command in commands() {
         let name = command.get_name().to_owned();
-        let mut page = Vec::new();
-        clap_mangen::Man::new(command.clone()).render(&mut page).expect("a page");
-        files.insert(format!("docs/man/{name}.1"), page);
+        files.insert(format!("docs/man/{name}.1"), page(&command));
         for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut command.clone(), &name, &mut script);
@@ -39,6 +100,23 @@ fn generated() -> BTreeMap<String, Vec<u8>> {
         }
     }
     files
+}
+
+#[test]
+fn every_page_and_help_has_what_readers_look_for() {
+    for command in commands() {
+        let name = command.get_name().to_owned();
+        let page = String::from_utf8(page(&command)).expect("UTF-8");
+        for section in
+            ["SYNOPSIS", "OPTIONS", "EXAMPLES", "\"EXIT STATUS\"", "ENVIRONMENT", "\"SEE ALSO\""]
+        {
+            assert!(page.contains(&format!("\n.SH {section}\n")), "{name}: {section}");
+        }
+        assert!(!page.contains("EXTRA"), "{name}");
+        assert_eq!(page.contains("[REF]..."), name == "dd-inspect", "{name}");
+        let help = command.clone().render_long_help().to_string();
+        assert!(help.contains("Exit codes: 0 done; "), "{name}");
+    }
 }
 
 #[test]

@@ -109,7 +109,7 @@ Examples:
   dd-apply app-1-2.delta --base oci:layout:app-1 --output oci:layout
   ssh host cat app-1-2.delta | dd-apply - --base app-1.tar --output - | docker load
 
-Exit codes: 0 done; 2 a program is missing; 3 invalid input, wrong base or usage; 4 the operation failed.";
+Exit codes: 0 done; 1 unexpected failure; 2 a program is missing; 3 invalid input, wrong base or usage; 4 the operation failed.";
 
 impl StageArgs for Args {
     fn common(&self) -> &CommonArgs {

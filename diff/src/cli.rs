@@ -21,7 +21,8 @@ use crate::encode::Technique;
     after_help = "Examples:\n  \
         dd-inspect --base app-1.tar --target app-2.tar | dd-extract | dd-diff | dd-pack -o app.delta\n  \
         … | dd-extract | dd-diff --best | jq -r 'select(.type==\"change\") | [.cost, .change, .path] | @tsv' | sort -rn\n  \
-        … | dd-extract >records; dd-diff --only sha256:… <records >layer-1"
+        … | dd-extract >records; dd-diff --only sha256:… <records >layer-1\n\n\
+        Exit codes: 0 done; 1 unexpected failure; 2 a program is missing; 3 invalid input or usage; 4 the operation failed."
 )]
 pub struct Args {
     /// The effort, from 1 (fast) to 9 (small)

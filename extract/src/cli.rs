@@ -20,7 +20,8 @@ use dd_inspect::stage::{CommonArgs, RecordsArgs, StageArgs, parse_size};
         dd-inspect --base app-1.tar --target app-2.tar | dd-extract | dd-diff | dd-pack -o app.delta\n  \
         dd-inspect app.tar | dd-extract | jq -r 'select(.type==\"entry\") | [.size, .path] | @tsv'\n  \
         dd-inspect app.oci.tar | dd-extract | jq 'select(.type==\"blob\") | .encoding_name'\n  \
-        dd-extract --store-prune"
+        dd-extract --store-prune\n\n\
+        Exit codes: 0 done; 1 unexpected failure; 2 a program is missing; 3 invalid input or usage; 4 the operation failed."
 )]
 pub struct Args {
     /// Work on N layers at a time [default: the number of processors]

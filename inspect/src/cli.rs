@@ -23,7 +23,9 @@ References:
   NAME                          an image in the Docker daemon, if there is no such file
   docker-archive:FILE[:NAME]    one image of several in a file (also :@NUMBER, from 0)
   oci-archive:FILE[:NAME], oci:DIR[:NAME], dir:DIR
-  docker-daemon:NAME, docker://REGISTRY/NAME, containers-storage:NAME";
+  docker-daemon:NAME, docker://REGISTRY/NAME, containers-storage:NAME
+
+Exit codes: 0 done; 1 unexpected failure; 2 a program is missing; 3 invalid input or usage; 4 the operation failed.";
 
 /// Find the documents and layers of container images
 ///

@@ -61,7 +61,7 @@ Examples:
   … | dd-pack -n                       what would travel, layer by layer
   … | dd-pack -o - | ssh host dd-apply - --base app-1.tar --output app-2.tar
 
-Exit codes: 0 done; 2 a program is missing; 3 invalid input or usage; 4 the operation failed.";
+Exit codes: 0 done; 1 unexpected failure; 2 a program is missing; 3 invalid input or usage; 4 the operation failed.";
 
 impl StageArgs for Args {
     fn common(&self) -> &CommonArgs {
