@@ -23,7 +23,7 @@ _dd__diff() {
 
     case "${cmd}" in
         dd__diff)
-            opts="-l -j -m -o -q -v -h -V --level --fast --best --jobs --method --memory --only --pair --without --output --store --format --progress --quiet --verbose --help --version"
+            opts="-l -j -m -o -f -q -v -h -V --level --fast --best --jobs --method --memory --only --pair --without --output --force --store --format --progress --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

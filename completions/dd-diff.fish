@@ -26,6 +26,7 @@ lines\t'A line now and then, for logs'
 off\t'Nothing'"
 complete -c dd-diff -l fast -d 'The same as --level 1'
 complete -c dd-diff -l best -d 'The same as --level 9: code then takes ten times as long to apply'
+complete -c dd-diff -s f -l force -d 'Replace FILE even if it holds something else than records'
 complete -c dd-diff -s q -l quiet -d 'Say nothing but errors on stderr'
 complete -c dd-diff -s v -l verbose -d 'Say on stderr what is found and done'
 complete -c dd-diff -s h -l help -d 'Print help (see more with \'--help\')'

@@ -23,7 +23,7 @@ _dd__extract() {
 
     case "${cmd}" in
         dd__extract)
-            opts="-j -o -q -v -h -V --jobs --memory --store-prune --output --authfile --creds --no-creds --registry-token --tls-verify --cert-dir --retry-times --policy --insecure-policy --registries-conf --registries.d --store --format --progress --quiet --verbose --help --version"
+            opts="-j -o -f -q -v -h -V --jobs --memory --store-prune --output --force --authfile --creds --no-creds --registry-token --tls-verify --cert-dir --retry-times --policy --insecure-policy --registries-conf --registries.d --store --format --progress --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -19,6 +19,7 @@ complete -c dd-extract -l progress -d 'Show progress on stderr (auto: on a termi
 lines\t'A line now and then, for logs'
 off\t'Nothing'"
 complete -c dd-extract -l store-prune -d 'Only tidy the store: remove what was not used for a day, down to 20 GiB or half of what is free'
+complete -c dd-extract -s f -l force -d 'Replace FILE even if it holds something else than records'
 complete -c dd-extract -l no-creds -d 'Use no credentials'
 complete -c dd-extract -l insecure-policy -d 'Check no signature policy'
 complete -c dd-extract -s q -l quiet -d 'Say nothing but errors on stderr'

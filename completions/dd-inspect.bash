@@ -23,7 +23,7 @@ _dd__inspect() {
 
     case "${cmd}" in
         dd__inspect)
-            opts="-o -q -v -h -V --base --target --platform --all-platforms --verify --store-prune --output --store --format --progress --quiet --verbose --authfile --creds --no-creds --registry-token --tls-verify --cert-dir --retry-times --policy --insecure-policy --registries-conf --registries.d --help --version"
+            opts="-o -f -q -v -h -V --base --target --platform --all-platforms --verify --store-prune --output --force --store --format --progress --quiet --verbose --authfile --creds --no-creds --registry-token --tls-verify --cert-dir --retry-times --policy --insecure-policy --registries-conf --registries.d --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -22,6 +22,7 @@ complete -c dd-inspect -l registries-conf -d 'Configuration of registries and mi
 complete -c dd-inspect -l registries.d -d 'Directory with configurations of signature storage' -r -F
 complete -c dd-inspect -l all-platforms -d 'Take all platforms of an image in a registry (files are taken whole anyway)'
 complete -c dd-inspect -l store-prune -d 'Only tidy the store: remove what was not used for a day, down to 20 GiB or half of what is free'
+complete -c dd-inspect -s f -l force -d 'Replace FILE even if it holds something else than records'
 complete -c dd-inspect -s q -l quiet -d 'Say nothing but errors on stderr'
 complete -c dd-inspect -s v -l verbose -d 'Say on stderr what is found and done'
 complete -c dd-inspect -l no-creds -d 'Use no credentials'

@@ -9,6 +9,7 @@ mod generated;
 mod golden;
 mod live;
 mod old_command;
+mod outputs;
 mod records;
 mod roundtrip;
 mod stream;

@@ -1,11 +1,16 @@
 //! The command line of dd-apply.
 #![allow(rustdoc::broken_intra_doc_links, reason = "brackets in help texts are no links")]
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
 use dd_inspect::child::RegistryOptions;
+use dd_inspect::files::Files;
+use dd_inspect::image::{Place, Reference};
 use dd_inspect::stage::{CommonArgs, StageArgs};
+
+use crate::output::Output;
 
 /// Rebuild container images from a base and a delta package
 ///
@@ -20,7 +25,7 @@ pub struct Args {
 
     /// An image that the package was made against, in any form; may be given several times
     #[arg(short, long = "base", value_name = "REF")]
-    pub bases: Vec<String>,
+    pub bases: Vec<OsString>,
 
     /// Where the images go: FILE, `-` for stdout, or transport:reference
     ///
@@ -29,7 +34,7 @@ pub struct Args {
     /// docker://REGISTRY/NAME, and what else skopeo writes: the digests stay, the file is written anew. A FILE with a colon
     /// in its name is ./a:b.
     #[arg(short, long, value_name = "OUTPUT", required_unless_present = "check")]
-    pub output: Option<String>,
+    pub output: Option<OsString>,
 
     /// Rebuild only this image of the package, by name or digest; may be given several times
     ///
@@ -52,7 +57,7 @@ pub struct Args {
     #[arg(long)]
     pub check: bool,
 
-    /// Replace an existing output, and move names that mean another image
+    /// Replace existing files that hold something else, and move names that mean another image
     #[arg(short, long)]
     pub force: bool,
 
@@ -88,7 +93,7 @@ pub struct Args {
     #[arg(short, long, value_name = "N")]
     pub jobs: Option<usize>,
 
-    /// Write the records to FILE instead of stdout
+    /// Write the records to FILE instead of stdout; with --output - there are none otherwise
     #[arg(long, value_name = "FILE")]
     pub records: Option<PathBuf>,
 
@@ -118,5 +123,42 @@ impl StageArgs for Args {
 
     fn records_file(&self) -> Option<&Path> {
         self.records.as_deref()
+    }
+
+    fn force(&self) -> bool {
+        self.force
+    }
+
+    fn takes_stdout(&self) -> bool {
+        !self.check && self.output().is_some_and(|output| output.is_stdout())
+    }
+
+    fn files(&self) -> Files {
+        let mut files = Files::default();
+        for base in &self.bases {
+            if let Ok(Place::Disk { path, .. }) = Reference::new(base).resolve() {
+                files.read("the base", &path);
+            }
+        }
+        if let Some(package) = self.package.as_deref().filter(|path| *path != Path::new("-")) {
+            files.read("the package", package);
+        }
+        let output = self.output();
+        if let Some(path) = output.as_ref().and_then(Output::path) {
+            files.written("the image", path);
+        } else if self.takes_stdout() {
+            files.written("the image", Path::new("-"));
+        }
+        if let Some(path) = &self.digestfile {
+            files.written("the digests", path);
+        }
+        files
+    }
+}
+
+impl Args {
+    /// Where the images go, if that can be understood.
+    fn output(&self) -> Option<Output> {
+        self.output.as_deref().and_then(|text| Output::parse(text).ok())
     }
 }

@@ -1,8 +1,6 @@
 //! Writing it: rebuilds into the output, and gives it its name when everything was verified.
 
-use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::AsFd;
 use std::path::Path;
 
 use anyhow::Context;
@@ -62,14 +60,7 @@ fn exact(
 ) -> anyhow::Result<Written> {
     let wrong = failure!(PackageCorrupt, "the package does not give the target's file"; "get the package again");
     let written = Written { digest: layout.digest, size: layout.size };
-    let Some(path) = path else {
-        let mut out = Checked::new(stdout()?, layout.digest, layout.size).or(wrong.clone());
-        pour(plan, layout, rebuilder, work, &mut out, true, &wrong)?;
-        out.finish()?;
-        rebuilder.blobs.finish()?;
-        return Ok(written);
-    };
-    let output = OutputFile::create(path, Existing::Replace)?;
+    let output = open(path)?;
     if layout.encoding.is_none() && output.can_seek() {
         let (digest, size) = file::write(plan, rebuilder, work, output.as_file(), jobs)?;
         if digest != layout.digest || size != layout.size {
@@ -122,13 +113,7 @@ fn archive(
     work: &Work,
     jobs: usize,
 ) -> anyhow::Result<Written> {
-    let Some(path) = path else {
-        let mut out = Hashed { inner: stdout()?, hasher: Hasher::new() };
-        stream::write(plan, rebuilder, work, &mut out, true)?;
-        rebuilder.blobs.finish()?;
-        return Ok(out.written().1);
-    };
-    let output = OutputFile::create(path, Existing::Replace)?;
+    let output = open(path)?;
     if output.can_seek() {
         let (digest, size) = file::write(plan, rebuilder, work, output.as_file(), jobs)?;
         return commit(output, rebuilder, Written { digest, size });
@@ -146,8 +131,8 @@ fn commit(output: OutputFile, rebuilder: &Rebuilder, written: Written) -> anyhow
     Ok(written)
 }
 
-fn stdout() -> anyhow::Result<File> {
-    Ok(io::stdout().as_fd().try_clone_to_owned().context("opening stdout")?.into())
+fn open(path: Option<&Path>) -> anyhow::Result<OutputFile> {
+    path.map_or_else(OutputFile::stdout, |path| OutputFile::create(path, Existing::Replace))
 }
 
 struct Hashed<W> {

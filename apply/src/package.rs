@@ -59,8 +59,11 @@ fn open_stdin(options: &Options, stage: &mut Stage) -> anyhow::Result<Package> {
         }
     }
     match &packages[..] {
-        [package] => match package.file.as_deref().filter(|file| *file != "-") {
-            Some(file) => open_file(PathBuf::from(file), options),
+        [package] => match package.path() {
+            Some(path) => {
+                stage.reads("the package", &path)?;
+                open_file(path, options)
+            }
             None => {
                 fail!(Usage, "the package is not in a file"; "dd-pack -o FILE writes one; with -o - its bytes are read instead of records")
             }

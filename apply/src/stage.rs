@@ -1,14 +1,14 @@
 //! The stage: from the command line to the `applied` record.
 
 use std::io::{self, IsTerminal};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use dd_diff::program::Limits;
 use dd_inspect::digest::Digest;
 use dd_inspect::fail;
 use dd_inspect::image::{self, Reference};
-use dd_inspect::output::{Existing, OutputFile};
+use dd_inspect::output::{Existing, OutputFile, WholeFile};
 use dd_inspect::package::recipe::Needs;
 use dd_inspect::package::{Documents, Options as PackageOptions, Recipe, features};
 use dd_inspect::record::{Applied, Check, Exact, Role};
@@ -71,11 +71,10 @@ fn scratch_directory(args: &Args, output: &Output) -> PathBuf {
     if let Some(directory) = &args.scratch_dir {
         return directory.clone();
     }
-    let beside = output.path().and_then(|path| std::path::absolute(path).ok()).and_then(|path| {
+    let beside = output.file().and_then(|path| std::path::absolute(path).ok()).and_then(|path| {
         let parent = path.parent()?.to_owned();
         let writable = rustix::fs::access(&parent, rustix::fs::Access::WRITE_OK).is_ok();
-        let special = path.exists() && !path.is_file() && !path.is_dir();
-        (parent.is_dir() && writable && !special).then_some(parent)
+        (parent.is_dir() && writable).then_some(parent)
     });
     let temporary = || match std::env::var_os("TMPDIR").map(PathBuf::from) {
         Some(directory) if directory.is_absolute() => directory,
@@ -149,24 +148,21 @@ impl<'a> Job<'a> {
     fn is_stream(&self) -> bool {
         match &self.delivery {
             Delivery::Remote(remote) => matches!(remote, Remote::Load(..)),
-            _ => self.args.output.is_some() && self.path().is_none(),
+            _ => self.args.output.is_some() && self.output.file().is_none(),
         }
-    }
-
-    fn path(&self) -> Option<&Path> {
-        self.output.path().map(PathBuf::as_path)
     }
 
     fn run(self, package: Package, stage: &mut Stage) -> anyhow::Result<()> {
         let there = || {
             let force = self.args.force;
-            self.delivery.is_there(self.path(), &self.recipe, &self.documents, force)
+            self.delivery.is_there(self.output.file(), &self.recipe, &self.documents, force)
         };
         let there = there()?;
         if self.args.check {
             self.delivery.check_place(self.path())?;
         } else if there {
-            return self.say(stage, &package.name, &[], self.existing()?, true);
+            let digests = self.digests()?;
+            return self.say(stage, &package.name, &[], (self.existing()?, digests), true);
         }
         let mut bases = self.bases(stage)?;
         self.check_base(&bases)?;
@@ -177,11 +173,12 @@ impl<'a> Job<'a> {
         };
         let size = self.delivery.size(&self.recipe)?;
         let figures = Figures::new(&self.recipe, &work, &bases, size, manner)?;
-        let figures = figures.with_resources(self.path(), &self.scratch_dir);
+        let figures = figures.with_resources(self.output.file(), &self.scratch_dir);
         if self.args.check {
             return self.say_check(stage, &package.name, &bases, &figures);
         }
         figures.check(self.args.memory, self.args.scratch)?;
+        let digests = self.digests()?;
         if bases.is_elsewhere() {
             bases.fetch(&work, &self.args.registry, &stage.store()?)?;
         }
@@ -209,10 +206,11 @@ impl<'a> Job<'a> {
                 None
             }
             _ => {
-                stage.watch(&meter, || self.delivery.write(self.path(), &rebuilder, &work, jobs))?
+                let path = self.output.path();
+                stage.watch(&meter, || self.delivery.write(path, &rebuilder, &work, jobs))?
             }
         };
-        self.say(stage, &name, &references, written, false)
+        self.say(stage, &name, &references, (written, digests), false)
     }
 
     fn rebuilder(
@@ -253,17 +251,18 @@ impl<'a> Job<'a> {
         };
         for reference in &self.args.bases {
             let store = stage.store()?;
+            let given = Reference::new(reference);
             // A daemon's own word says nothing of compressed blobs.
             let by_contents = self.recipe.layers.iter().all(|layer| layer.form.is_none());
             if self.args.check
                 && by_contents
-                && let Some(image) = base::look(reference, &store)?
+                && let Some(image) = base::look(&given, &store)?
             {
                 images.push(image);
                 continue;
             }
-            let records = image::inspect(&Reference::new(reference), Role::Base, &options, &store)?;
-            images.push(BaseImage { reference: reference.clone(), layers: records.layers });
+            let records = image::inspect(&given, Role::Base, &options, &store)?;
+            images.push(BaseImage { reference: given.given(), layers: records.layers });
         }
         Ok(Bases::new(images))
     }
@@ -294,7 +293,7 @@ impl<'a> Job<'a> {
 
     /// The file that is there, for the record.
     fn existing(&self) -> anyhow::Result<Option<Written>> {
-        let Some(path) = self.path().filter(|path| path.is_file()) else { return Ok(None) };
+        let Some(path) = self.output.file().filter(|path| path.is_file()) else { return Ok(None) };
         let (digest, size) = match &self.delivery {
             Delivery::Exact(_, layout) => (layout.digest, layout.size),
             _ => dd_inspect::digest::hash_reader(std::fs::File::open(path)?)?,
@@ -303,7 +302,17 @@ impl<'a> Job<'a> {
     }
 
     fn output_name(&self) -> String {
-        self.args.output.clone().unwrap_or_else(|| "-".to_owned())
+        let output = self.args.output.as_ref();
+        output.map_or_else(|| "-".to_owned(), |output| output.to_string_lossy().into_owned())
+    }
+
+    /// The file of digests, so that it is known before work that it can be written; it still lacks its name.
+    fn digests(&self) -> anyhow::Result<Option<WholeFile>> {
+        let Some(path) = &self.args.digestfile else { return Ok(None) };
+        let mut file = OutputFile::create(path, Existing::Keep.or_force(self.args.force))?;
+        let images = report::rebuilt(&self.images, self.delivery.is_exact_file());
+        io::Write::write_all(&mut file, report::digests(&images).as_bytes())?;
+        Ok(Some(file.finish()?))
     }
 
     fn expected(&self) -> String {
@@ -315,16 +324,12 @@ impl<'a> Job<'a> {
         stage: &mut Stage,
         package: &str,
         bases: &[String],
-        written: Option<Written>,
+        (written, digests): (Option<Written>, Option<WholeFile>),
         unchanged: bool,
     ) -> anyhow::Result<()> {
+        digests.map(WholeFile::commit).transpose()?;
         let file_exact = self.delivery.is_exact_file();
         let images = report::rebuilt(&self.images, &self.delivery);
-        if let Some(path) = &self.args.digestfile {
-            let mut file = OutputFile::create(path, Existing::Replace)?;
-            io::Write::write_all(&mut file, report::digests(&images).as_bytes())?;
-            file.commit()?;
-        }
         let exact: Exact =
             exactness(&self.delivery, &self.recipe, &self.chosen, &self.images, &self.request);
         let applied = Applied {
@@ -361,7 +366,7 @@ impl<'a> Job<'a> {
         let file_exact = self.delivery.is_exact_file();
         let check = Check {
             package: package.to_owned(),
-            output: self.args.output.clone(),
+            output: self.args.output.as_ref().map(|_| self.output_name()),
             file_exact,
             images: report::rebuilt(&self.images, &self.delivery),
             bases: bases.references().to_vec(),

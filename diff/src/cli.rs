@@ -108,6 +108,10 @@ impl StageArgs for Args {
     fn records_file(&self) -> Option<&Path> {
         self.records.output.as_deref()
     }
+
+    fn force(&self) -> bool {
+        self.records.force
+    }
 }
 
 #[cfg(test)]

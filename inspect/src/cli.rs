@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use clap::Parser;
 
 use crate::child::RegistryOptions;
-use crate::image::Platform;
+use crate::files::Files;
+use crate::image::{Place, Platform, Reference};
 use crate::stage::{CommonArgs, RecordsArgs, StageArgs};
 
 const EXAMPLES: &str = "\
@@ -83,6 +84,21 @@ impl StageArgs for Args {
 
     fn records_file(&self) -> Option<&Path> {
         self.records.output.as_deref()
+    }
+
+    fn force(&self) -> bool {
+        self.records.force
+    }
+
+    fn files(&self) -> Files {
+        let mut files = Files::default();
+        for given in self.bases.iter().chain(&self.targets).chain(&self.images) {
+            if let Ok(Place::Disk { path, .. }) = Reference::new(given).resolve() {
+                files.read("the image", &path);
+            }
+        }
+        self.verify.iter().for_each(|path| files.read("the package", path));
+        files
     }
 }
 

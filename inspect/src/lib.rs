@@ -6,6 +6,7 @@ pub mod cli;
 pub mod digest;
 pub mod elsewhere;
 pub mod failure;
+pub mod files;
 pub mod image;
 pub mod ndjson;
 pub mod output;

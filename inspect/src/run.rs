@@ -10,6 +10,7 @@ use anyhow::Context;
 use crate::cli::Args;
 use crate::digest::{DiffId, hash_reader};
 use crate::fail;
+use crate::files::lasting_name;
 use crate::image::{ImageRecords, Inspected, Options, Place, Reference, look};
 use crate::package;
 use crate::range::{FileRange, ReadAt};
@@ -159,8 +160,8 @@ fn emit_package(path: &Path, reader: &package::Reader, stage: &mut Stage) -> any
     let file = FileRange::open(path)?;
     let size = file.size();
     let (digest, _) = hash_reader(file).with_context(|| format!("reading {}", path.display()))?;
-    let name = std::path::absolute(path)?.to_string_lossy().into_owned();
-    stage.emit(package::describe(&recipe, reader.manifest_digest(), Some(name), size, digest))
+    let name = lasting_name(path)?;
+    stage.emit(package::describe(&recipe, reader.manifest_digest(), Some(&name), size, digest))
 }
 
 fn show_package(path: &Path, stage: &mut Stage) -> anyhow::Result<()> {

@@ -3,13 +3,11 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::io::Write;
-use std::path::Path;
 
 use anyhow::Context;
 use dd_inspect::ndjson::Line;
+use dd_inspect::output::{OutputFile, WholeFile};
 use dd_inspect::record::Change;
-
-use crate::output::Output;
 
 /// Changes that go into a package.
 const INSIDE: usize = 1000;
@@ -22,7 +20,7 @@ type Costly = (u64, Reverse<u64>, Vec<u8>);
 /// Where changes go.
 #[derive(Debug)]
 pub struct Changes {
-    file: Option<Output>,
+    file: Option<OutputFile>,
     inside: bool,
     /// The costliest ones, the cheapest of them on top.
     costliest: BinaryHeap<Reverse<Costly>>,
@@ -30,12 +28,8 @@ pub struct Changes {
 
 impl Changes {
     /// Changes go to `file` and, the costliest, inside.
-    ///
-    /// # Errors
-    /// The file cannot be begun.
-    pub fn new(file: Option<&Path>, force: bool, inside: bool) -> anyhow::Result<Self> {
-        let file = file.map(|path| Output::create(path, force)).transpose()?;
-        Ok(Self { file, inside, costliest: BinaryHeap::new() })
+    pub fn new(file: Option<OutputFile>, inside: bool) -> Self {
+        Self { file, inside, costliest: BinaryHeap::new() }
     }
 
     /// Takes a `change` record.
@@ -73,18 +67,20 @@ impl Changes {
         Some(list)
     }
 
-    /// Makes the file appear.
+    /// Ends the file.
     ///
     /// # Errors
-    /// As [`Output::commit`].
-    pub fn commit(self) -> anyhow::Result<()> {
-        self.file.map(Output::commit).transpose().map(drop)
+    /// As [`OutputFile::finish`].
+    pub fn finish(self) -> anyhow::Result<Option<WholeFile>> {
+        self.file.map(OutputFile::finish).transpose()
     }
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use dd_inspect::output::Existing;
+
     use super::*;
 
     fn line(number: u64, cost: u64) -> Line {
@@ -99,7 +95,8 @@ mod tests {
     fn the_costliest_go_inside_and_all_beside() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("changes");
-        let mut changes = Changes::new(Some(&path), false, true).unwrap();
+        let file = OutputFile::create(&path, Existing::Keep).unwrap();
+        let mut changes = Changes::new(Some(file), true);
         for n in 0..1500 {
             changes.take(&line(n, n % 1400)).unwrap();
         }
@@ -107,7 +104,7 @@ mod tests {
         let first: Vec<_> = inside.lines().take(2).collect();
         assert!(first[0].contains("\"p1399\"") && first[1].contains("\"p1398\""), "{first:?}");
         assert_eq!(inside.lines().count(), 1000);
-        changes.commit().unwrap();
+        changes.finish().unwrap().unwrap().commit().unwrap();
         assert_eq!(std::fs::read_to_string(path).unwrap().lines().count(), 1500);
     }
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
+use dd_inspect::files::{Files, is_stdout};
 use dd_inspect::stage::{CommonArgs, StageArgs};
 
 /// Write a delta package from the records of dd-diff
@@ -20,7 +21,7 @@ pub struct Args {
     #[arg(short = 'n', long)]
     pub dry_run: bool,
 
-    /// Replace existing files
+    /// Replace existing files that hold something else
     #[arg(short, long)]
     pub force: bool,
 
@@ -42,11 +43,11 @@ pub struct Args {
     #[arg(long)]
     pub with_changes: bool,
 
-    /// Write the package's SHA-256 to FILE, as sha256sum does
+    /// Write the package's SHA-256 and its name as given to FILE, as sha256sum does
     #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
     pub sha256sums: Option<PathBuf>,
 
-    /// Write the records to FILE instead of stdout
+    /// Write the records to FILE instead of stdout; with --output - there are none otherwise
     #[arg(long, value_name = "FILE")]
     pub records: Option<PathBuf>,
 
@@ -71,11 +72,32 @@ impl StageArgs for Args {
     fn records_file(&self) -> Option<&Path> {
         self.records.as_deref()
     }
+
+    fn force(&self) -> bool {
+        self.force
+    }
+
+    fn takes_stdout(&self) -> bool {
+        self.to_stdout()
+    }
+
+    fn files(&self) -> Files {
+        let mut files = Files::default();
+        let output = self.output.as_deref().filter(|_| !self.dry_run);
+        for (what, path) in [
+            ("the package", output),
+            ("the changes", self.changes.as_deref()),
+            ("the checksum", self.sha256sums.as_deref()),
+        ] {
+            path.into_iter().for_each(|path| files.written(what, path));
+        }
+        files
+    }
 }
 
 impl Args {
     /// Whether the package goes to stdout.
     pub fn to_stdout(&self) -> bool {
-        self.output.as_deref() == Some(Path::new("-"))
+        !self.dry_run && self.output.as_deref().is_some_and(is_stdout)
     }
 }

@@ -9,7 +9,6 @@ pub mod container;
 pub mod documents;
 pub mod features;
 pub mod gather;
-pub mod output;
 pub mod plan;
 pub mod stage;
 mod target;

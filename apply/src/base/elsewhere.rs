@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use dd_inspect::child::RegistryOptions;
 use dd_inspect::digest::Digest;
 use dd_inspect::elsewhere::{daemon, fetch_layers};
+use dd_inspect::image::Reference;
 use dd_inspect::record::{Layer, Location};
 use dd_inspect::store::Store;
 
@@ -17,7 +18,8 @@ use crate::rebuild::work::Way;
 ///
 /// # Errors
 /// `not-found`, `missing-program`, `helper-failed`.
-pub fn look(reference: &str, store: &Store) -> anyhow::Result<Option<BaseImage>> {
+pub fn look(reference: &Reference, store: &Store) -> anyhow::Result<Option<BaseImage>> {
+    let reference = &reference.given();
     let Some(name) = reference.strip_prefix("docker-daemon:").filter(|_| by_client()) else {
         return Ok(None);
     };

@@ -2,10 +2,12 @@
 //! transport.
 
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 use dd_inspect::elsewhere::TRANSPORTS;
 use dd_inspect::fail;
+use dd_inspect::files::{is_stdout, is_stream};
 use dd_inspect::image::split_name;
 
 /// An output.
@@ -28,33 +30,40 @@ pub enum Output {
 }
 
 impl Output {
-    /// Reads what the user wrote.
+    /// Reads what the user wrote. Whatever leads to stdout is stdout: `/dev/stdout` too.
     ///
     /// # Errors
     /// `usage` if it names no place.
-    pub fn parse(text: &str) -> anyhow::Result<Self> {
-        let with_name = |rest: &str| split_name(OsStr::new(rest));
-        let output = match text.split_once(':') {
-            None if text == "-" => Self::Stdout,
-            Some(("docker-archive", rest)) => {
-                let (path, name) = with_name(rest);
+    pub fn parse(text: &OsStr) -> anyhow::Result<Self> {
+        let bytes = text.as_bytes();
+        let colon = bytes.iter().position(|byte| *byte == b':');
+        let (transport, rest) = match colon {
+            Some(at) => (std::str::from_utf8(&bytes[..at]).unwrap_or(""), &bytes[at + 1..]),
+            None => ("", bytes),
+        };
+        let output = match transport {
+            "docker-archive" => {
+                let (path, name) = with_name(rest)?;
                 Self::DockerArchive(path, name)
             }
-            Some(("oci-archive", rest)) => {
-                let (path, name) = with_name(rest);
+            "oci-archive" => {
+                let (path, name) = with_name(rest)?;
                 Self::OciArchive(path, name)
             }
-            Some(("oci", rest)) => {
-                let (path, name) = with_name(rest);
+            "oci" => {
+                let (path, name) = with_name(rest)?;
                 Self::Oci(path, name)
             }
-            Some(("dir", rest)) => Self::Dir(rest.into()),
-            Some((transport, _)) if TRANSPORTS.contains(&transport) => {
-                Self::Elsewhere(text.to_owned())
+            "dir" => Self::Dir(OsStr::from_bytes(rest).into()),
+            other if TRANSPORTS.contains(&other) => match text.to_str() {
+                Some(text) => Self::Elsewhere(text.to_owned()),
+                None => fail!(Usage, "the output {text:?} is not UTF-8"),
+            },
+            _ if colon.is_some_and(|at| !bytes[..at].contains(&b'/')) => {
+                let text = text.display();
+                fail!(Usage, "the output {text} names no known transport"; "./{text} is a file; docker-daemon:NAME, docker://REGISTRY/NAME, docker-archive:FILE, … are transports")
             }
-            Some((unknown, _)) if !unknown.contains('/') => {
-                fail!(Usage, "the output {text:?} names no known transport"; "./{text} is a file; docker-daemon:NAME, docker://REGISTRY/NAME, docker-archive:FILE, … are transports")
-            }
+            _ if is_stdout(Path::new(text)) => Self::Stdout,
             _ => Self::Path(text.into()),
         };
         if output.path().is_some_and(|path| path.as_os_str().is_empty()) {
@@ -64,21 +73,26 @@ impl Output {
     }
 
     /// The path that is written, unless it is stdout or elsewhere.
-    pub fn path(&self) -> Option<&PathBuf> {
+    pub fn path(&self) -> Option<&Path> {
         match self {
             Self::Stdout | Self::Elsewhere(_) => None,
             Self::DockerArchive(path, _) | Self::OciArchive(path, _) => {
-                Some(path).filter(|path| path.as_os_str() != "-")
+                Some(path.as_path()).filter(|path| !is_stdout(path))
             }
             Self::Path(path) | Self::Oci(path, _) | Self::Dir(path) => Some(path),
         }
+    }
+
+    /// The path, if a file or directory of this name is made.
+    pub fn file(&self) -> Option<&Path> {
+        self.path().filter(|path| !is_stream(path))
     }
 
     /// Whether it is stdout.
     pub fn is_stdout(&self) -> bool {
         match self {
             Self::Stdout => true,
-            Self::DockerArchive(path, _) | Self::OciArchive(path, _) => path.as_os_str() == "-",
+            Self::DockerArchive(path, _) | Self::OciArchive(path, _) => is_stdout(path),
             _ => false,
         }
     }
@@ -94,6 +108,15 @@ impl Output {
     }
 }
 
+/// `PATH[:NAME]`.
+fn with_name(rest: &[u8]) -> anyhow::Result<(PathBuf, Option<String>)> {
+    let (path, name) = split_name(OsStr::from_bytes(rest));
+    if std::str::from_utf8(&rest[path.as_os_str().len()..]).is_err() {
+        fail!(Usage, "the name in the output {:?} is not UTF-8", OsStr::from_bytes(rest));
+    }
+    Ok((path, name))
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -101,7 +124,7 @@ mod tests {
 
     #[test]
     fn transports_and_paths() {
-        let parse = |text: &str| Output::parse(text).unwrap();
+        let parse = |text: &str| Output::parse(text.as_ref()).unwrap();
         assert_eq!(parse("-"), Output::Stdout);
         assert_eq!(parse("./a:1.tar"), Output::Path("./a:1.tar".into()));
         assert_eq!(parse("/a:1.tar"), Output::Path("/a:1.tar".into()));
@@ -113,8 +136,19 @@ mod tests {
         assert_eq!(parse("dir:d"), Output::Dir("d".into()));
         assert_eq!(parse("docker-daemon:"), Output::Elsewhere("docker-daemon:".to_owned()));
         assert!(parse("oci-archive:-").is_stdout());
-        for wrong in ["", "oci:", "docker-deamon:app:2", "a:1.tar", ":a"] {
-            assert!(Output::parse(wrong).is_err(), "{wrong}");
+        let wrong: [&[u8]; 7] = [
+            b"",
+            b"oci:",
+            b"oci:d:\xff",
+            b"docker-daemon:\xff",
+            b"docker-deamon:app:2",
+            b"a:1.tar",
+            b":a",
+        ];
+        for wrong in wrong {
+            assert!(Output::parse(OsStr::from_bytes(wrong)).is_err());
         }
+        let bytes = OsStr::from_bytes(b"\xff/a");
+        assert_eq!(Output::parse(bytes).unwrap(), Output::Path(bytes.into()));
     }
 }

@@ -144,7 +144,8 @@ impl Places for Files {
 
     fn done(&self, piece: usize) -> anyhow::Result<()> {
         let file = self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&piece);
-        file.context("a piece was not begun")?.commit()
+        file.context("a piece was not begun")?.commit()?;
+        Ok(())
     }
 }
 

@@ -2,21 +2,26 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use super::reader::BlobInfo;
 use super::recipe::{Form, Layer, Means, Recipe, Target};
 use crate::digest::{DiffId, Digest};
 use crate::record;
+use crate::record::RecordPath;
 use crate::table::{printable, thousands};
 
 /// The `package` record of a package that lies in `file`.
 pub fn describe(
     recipe: &Recipe,
     manifest_digest: Digest,
-    file: Option<String>,
+    file: Option<&Path>,
     size: u64,
     file_digest: Digest,
 ) -> record::Package {
+    let file = file.map(|file| RecordPath::new(file.as_os_str().as_bytes()));
+    let RecordPath { path: file, path_base64: file_base64 } = file.unwrap_or_default();
     let targets = &recipe.targets;
     let manifests = || targets.iter().flat_map(|target| &target.manifests);
     let tops = targets.iter().flat_map(|target| match target.digest {
@@ -30,6 +35,7 @@ pub fn describe(
     });
     record::Package {
         file,
+        file_base64,
         size,
         file_digest,
         manifest_digest,
@@ -186,7 +192,7 @@ mod tests {
             Reader::open(std::io::Cursor::new(sample.framed()), &Options::default()).unwrap();
         let recipe = reader.recipe();
         let digest = Digest::of(b"package");
-        let package = describe(&recipe, reader.manifest_digest(), Some("p".to_owned()), 5, digest);
+        let package = describe(&recipe, reader.manifest_digest(), Some(Path::new("p")), 5, digest);
         assert_eq!(package.requires, [DiffId::of(b"base")]);
         assert_eq!(package.targets, [recipe.targets[0].digest.unwrap()]);
         assert_eq!(package.config_digests, [recipe.targets[0].manifests[0].config.unwrap().digest]);

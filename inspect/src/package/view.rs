@@ -10,6 +10,7 @@ use super::reader::{Options, Reader};
 use super::show::{costs, describe, table};
 use super::{BlobKind, verify};
 use crate::digest::hash_reader;
+use crate::files::lasting_name;
 use crate::ndjson::Line;
 use crate::range::FileRange;
 use crate::record::Package;
@@ -36,8 +37,8 @@ pub fn show_package(stage: &mut Stage, path: &Path, all: bool) -> anyhow::Result
         String::new()
     };
     let recipe = reader.recipe();
-    let name = std::path::absolute(path)?.to_string_lossy().into_owned();
-    let record = describe(&recipe, reader.manifest_digest(), Some(name), size, file_digest);
+    let name = lasting_name(path)?;
+    let record = describe(&recipe, reader.manifest_digest(), Some(&name), size, file_digest);
     let mut text = table(&recipe, reader.blobs(), &HashMap::new());
     text.push_str(&needs(&record));
     text.push_str(&verified);

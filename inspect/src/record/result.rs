@@ -1,17 +1,25 @@
 //! What the last stages say: the package that was written, the images that were rebuilt.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use super::image::Exact;
+use super::stream::RecordPath;
 use crate::digest::{DiffId, Digest};
 
 /// `package`: a delta package that was written.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Package {
-    /// The absolute path of the file; `-` for stdout; absent in a dry run.
+    /// The absolute path of the file; `-` where it went to no file, nothing in a dry run.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub file: Option<String>,
+    /// The path in base64 if it is not UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub file_base64: Option<String>,
     /// Bytes in the file.
     pub size: u64,
     /// The digest of the file.
@@ -32,6 +40,15 @@ pub struct Package {
     pub scratch: u64,
     /// Bytes that the targets have as files or blobs: what would travel without a delta.
     pub target_size: u64,
+}
+
+impl Package {
+    /// The file, if it is in one.
+    pub fn path(&self) -> Option<PathBuf> {
+        let path = RecordPath { path: self.file.clone(), path_base64: self.file_base64.clone() };
+        let bytes = path.bytes().filter(|bytes| !matches!(&bytes[..], b"-" | b""))?;
+        Some(PathBuf::from(OsString::from_vec(bytes)))
+    }
 }
 
 /// One image that dd-apply rebuilt.

@@ -37,6 +37,10 @@ pub struct RecordsArgs {
     /// Write the records to FILE, which appears when they are complete, instead of stdout
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+
+    /// Replace FILE even if it holds something else than records
+    #[arg(short, long)]
+    pub force: bool,
 }
 
 /// The format of a stage's report.

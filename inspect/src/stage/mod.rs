@@ -30,6 +30,7 @@ pub use writer::BrokenStdout;
 
 use crate::failure;
 use crate::failure::{Failure, classify};
+use crate::files::{Files, is_stdout};
 use crate::ndjson::{Input, Line, UpstreamFailed};
 use crate::record::{End, ErrorRecord, Record, Stream, VERSION};
 use crate::store::Store;
@@ -48,6 +49,21 @@ pub trait StageArgs: CommandFactory + FromArgMatches {
     fn records_file(&self) -> Option<&Path> {
         None
     }
+
+    /// Whether files are replaced whatever they hold (`-f`).
+    fn force(&self) -> bool {
+        false
+    }
+
+    /// Whether stdout gets something else than records: then there are none, unless a file gets them.
+    fn takes_stdout(&self) -> bool {
+        false
+    }
+
+    /// The files that the command line names, but for that of the records.
+    fn files(&self) -> Files {
+        Files::default()
+    }
 }
 
 /// A running stage.
@@ -59,6 +75,7 @@ pub struct Stage {
     table: bool,
     store_path: Option<std::path::PathBuf>,
     store: Option<Store>,
+    files: Files,
     upstream: Vec<String>,
     begun: bool,
     writer: RecordWriter,
@@ -73,11 +90,11 @@ pub fn run<A: StageArgs>(
     let args = match parse::<A>(std::env::args_os()) {
         Ok(args) => args,
         Err(Stop::Shown(code)) => return code,
-        Err(Stop::Usage(failure)) => return refuse(name, &failure),
+        Err(Stop::Usage(failure)) => return refuse(name, &failure, true),
     };
     let mut stage = match Stage::new(name, &args) {
         Ok(stage) => stage,
-        Err(error) => return refuse(name, &classify(&error)),
+        Err(error) => return refuse(name, &classify(&error), !args.files().reads_stdout()),
     };
     let result = body(args, &mut stage);
     stage.finish(result)
@@ -106,9 +123,9 @@ fn parse<A: StageArgs>(args: impl IntoIterator<Item = OsString>) -> Result<A, St
 }
 
 /// Fails before there is a stage: the stream still gets its `error` record.
-fn refuse(name: &'static str, failure: &Failure) -> ExitCode {
+fn refuse(name: &'static str, failure: &Failure, to_stdout: bool) -> ExitCode {
     complain(name, failure);
-    if !io::stdout().is_terminal() {
+    if to_stdout && !io::stdout().is_terminal() {
         let mut writer = RecordWriter::stdout();
         let _ = writer.record(&stream_record(name, Vec::new(), None));
         let _ = writer.record(&error_record(name, failure));
@@ -146,16 +163,23 @@ impl Stage {
     fn new<A: StageArgs>(name: &'static str, args: &A) -> anyhow::Result<Self> {
         signals::install().context("preparing for signals")?;
         let common = args.common();
-        let writer = match args.records_file() {
-            Some(path) if path != Path::new("-") => RecordWriter::file(path)?,
-            _ => RecordWriter::stdout(),
+        let records = args.records_file();
+        let mut files = args.files();
+        files.read_stdin();
+        if records.is_some() || !args.takes_stdout() {
+            files.written("the records", records.unwrap_or(Path::new("-")));
+        }
+        files.check()?;
+        let writer = match records.filter(|path| !is_stdout(path)) {
+            Some(path) => RecordWriter::file(path, args.force())?,
+            None => RecordWriter::stdout(),
         };
         let table = match common.format {
             Format::Auto => writer.is_terminal(),
             Format::Ndjson => false,
             Format::Table => true,
         };
-        let last = !writer.is_pipe();
+        let last = table || args.takes_stdout() || !writer.is_pipe();
         Ok(Self {
             name,
             quiet: common.quiet,
@@ -163,11 +187,21 @@ impl Stage {
             table,
             store_path: common.store.clone(),
             store: None,
+            files,
             upstream: Vec::new(),
             begun: false,
             reporter: Reporter::new(name, common, last),
             writer,
         })
+    }
+
+    /// Adds a file that is read and that the command line does not name.
+    ///
+    /// # Errors
+    /// `usage` if it is an output.
+    pub fn reads(&mut self, what: &'static str, path: &Path) -> anyhow::Result<()> {
+        self.files.read(what, path);
+        self.files.check()
     }
 
     /// The name of the program.
@@ -240,10 +274,10 @@ impl Stage {
     /// # Errors
     /// As [`Stage::emit`].
     pub fn pass(&mut self, line: &Line) -> anyhow::Result<()> {
-        self.begin()?;
         if line.kind == "progress" && self.reporter.consume(line) {
             return Ok(());
         }
+        self.begin()?;
         if self.table { Ok(()) } else { self.writer.raw(&line.raw) }
     }
 

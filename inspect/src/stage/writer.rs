@@ -19,7 +19,7 @@ pub struct BrokenStdout;
 #[derive(Debug)]
 enum Sink {
     Stdout(BufWriter<File>),
-    File(BufWriter<OutputFile>),
+    File(OutputFile),
     Committed,
 }
 
@@ -41,25 +41,30 @@ impl RecordWriter {
         Self { sink: Sink::Committed }
     }
 
-    pub(super) fn file(path: &Path) -> anyhow::Result<Self> {
-        let file = OutputFile::create(path, Existing::Replace)?;
-        Ok(Self { sink: Sink::File(BufWriter::with_capacity(64 << 10, file)) })
+    pub(super) fn file(path: &Path, force: bool) -> anyhow::Result<Self> {
+        let file = OutputFile::create(path, Existing::Records.or_force(force))?;
+        Ok(Self { sink: Sink::File(file) })
     }
 
     pub(super) fn is_terminal(&self) -> bool {
         matches!(&self.sink, Sink::Stdout(_)) && io::stdout().is_terminal()
     }
 
+    /// Whether records can be given up: they go to a file that has no name yet.
     pub(super) fn is_file(&self) -> bool {
-        matches!(&self.sink, Sink::File(_))
+        matches!(&self.sink, Sink::File(file) if file.can_seek())
     }
 
     /// Whether another stage reads the records.
     pub(super) fn is_pipe(&self) -> bool {
-        matches!(&self.sink, Sink::Stdout(_))
-            && fstat(io::stdout()).is_ok_and(|stat| {
-                matches!(FileType::from_raw_mode(stat.st_mode), FileType::Fifo | FileType::Socket)
-            })
+        let stat = match &self.sink {
+            Sink::Stdout(_) => fstat(io::stdout()),
+            Sink::File(file) => fstat(file.as_file()),
+            Sink::Committed => return false,
+        };
+        stat.is_ok_and(|stat| {
+            matches!(FileType::from_raw_mode(stat.st_mode), FileType::Fifo | FileType::Socket)
+        })
     }
 
     pub(super) fn record(&mut self, record: &Record) -> anyhow::Result<()> {
@@ -85,7 +90,7 @@ impl RecordWriter {
     pub(super) fn commit(&mut self) -> anyhow::Result<()> {
         self.flush()?;
         if let Sink::File(file) = std::mem::replace(&mut self.sink, Sink::Committed) {
-            file.into_inner().map_err(|e| e.into_error()).context("writing records")?.commit()?;
+            file.commit()?;
         }
         Ok(())
     }
