@@ -204,6 +204,18 @@ fn what_is_last_in_a_pipe_shows_progress() {
 }
 
 #[test]
+fn stdin_is_no_image_but_may_be_its_file() {
+    let world = world();
+    world.fails(3, "not read from stdin", "dd-inspect - <1");
+    world.fails(3, "not read from stdin", "dd-apply p -b - -o q <1");
+    world.fails(3, "/dev/stdin", "cat 1 | dd-inspect /dev/stdin");
+    let records = world.sh("dd-inspect /dev/stdin <1").ok().text();
+    assert!(records.contains(&format!("\"{}\"", world.path("1").display())), "{records}");
+    world.sh("dd-inspect /dev/stdin <1 | dd-extract >/dev/null").ok();
+    world.sh("cp 1 gone; exec 5<gone; rm gone; dd-inspect /dev/fd/5").failed(3, "without a name");
+}
+
+#[test]
 fn checksums_are_as_sha256sum_writes_them() {
     let world = world();
     world.sh("mkdir sub").ok();

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use anyhow::Context;
 
 use crate::fail;
+use crate::files::lasting_name;
 use crate::record::Location;
 
 /// Bytes that can be read at any offset by several threads at once.
@@ -71,8 +72,7 @@ impl FileRange {
     /// # Errors
     /// It is absent, is no regular file, or cannot be opened.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
-        let path =
-            std::path::absolute(path).with_context(|| format!("finding {}", path.display()))?;
+        let path = lasting_name(path)?;
         let file = File::open(&path).with_context(|| format!("opening {}", path.display()))?;
         let metadata = file.metadata().with_context(|| format!("reading {}", path.display()))?;
         if !metadata.is_file() {

@@ -87,6 +87,9 @@ impl Reference {
         if self.rest.is_empty() {
             fail!(Usage, "the reference {:?} is empty", self.given());
         }
+        if self.rest == "-" {
+            fail!(Usage, "images are not read from stdin"; "save the image into a file; a file named - is ./-");
+        }
         match self.transport {
             Some(transport @ ("docker-archive" | "oci-archive" | "oci")) => {
                 let (path, name) = split_name(&self.rest);
@@ -214,6 +217,7 @@ mod tests {
         }
         assert_eq!(category(""), Category::Usage);
         assert_eq!(category("oci:"), Category::Usage);
+        assert_eq!(category("-"), Category::Usage);
     }
 
     #[test]
