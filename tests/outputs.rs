@@ -216,6 +216,15 @@ fn stdin_is_no_image_but_may_be_its_file() {
 }
 
 #[test]
+fn help_that_cannot_be_written_is_a_failure() {
+    let world = World::new();
+    world.sh("dd-inspect --help >/dev/full").failed(4, "stdout");
+    world.sh("dd-pack --version >/dev/full").failed(4, "stdout");
+    let run = world.sh("(dd-inspect --help; echo $? >&2) | true").ok();
+    assert_eq!(run.stderr, "0\n");
+}
+
+#[test]
 fn checksums_are_as_sha256sum_writes_them() {
     let world = world();
     world.sh("mkdir sub").ok();

@@ -90,7 +90,7 @@ pub fn run<A: StageArgs>(
     let args = match parse::<A>(std::env::args_os()) {
         Ok(args) => args,
         Err(Stop::Shown(code)) => return code,
-        Err(Stop::Usage(failure)) => return refuse(name, &failure, true),
+        Err(Stop::Failed(failure)) => return refuse(name, &failure, true),
     };
     let mut stage = match Stage::new(name, &args) {
         Ok(stage) => stage,
@@ -102,7 +102,7 @@ pub fn run<A: StageArgs>(
 
 enum Stop {
     Shown(ExitCode),
-    Usage(Failure),
+    Failed(Failure),
 }
 
 /// clap's usage errors have several lines and the code 2; ours have one line and the code 3.
@@ -110,14 +110,18 @@ fn parse<A: StageArgs>(args: impl IntoIterator<Item = OsString>) -> Result<A, St
     let matches = A::command().try_get_matches_from(args);
     matches.and_then(|matches| A::from_arg_matches(&matches)).map_err(|error| match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            let _ = error.print();
-            Stop::Shown(ExitCode::SUCCESS)
+            match error.print().and_then(|()| io::stdout().flush()) {
+                Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
+                    Stop::Failed(classify(&anyhow::Error::from(e).context("writing to stdout")))
+                }
+                _ => Stop::Shown(ExitCode::SUCCESS),
+            }
         }
         _ => {
             let text = error.render().to_string();
             let said = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
             let words: Vec<&str> = said.split_whitespace().collect();
-            Stop::Usage(failure!(Usage, "{}", words.join(" "); "--help shows the options"))
+            Stop::Failed(failure!(Usage, "{}", words.join(" "); "--help shows the options"))
         }
     })
 }
@@ -442,7 +446,7 @@ mod tests {
             &["dd-x", "--nedded", "1"],
             &["dd-x", "-q", "-v", "--needed", "1"],
         ] {
-            let Err(Stop::Usage(failure)) = parse_words(words) else { panic!("{words:?}") };
+            let Err(Stop::Failed(failure)) = parse_words(words) else { panic!("{words:?}") };
             assert_eq!(failure.category.exit(), 3);
             assert!(!failure.message.contains('\n') && !failure.message.is_empty(), "{failure}");
         }
