@@ -9,7 +9,7 @@ complete -c dd-apply -l memory -d 'Use at most this much memory [default: 96 MiB
 complete -c dd-apply -l scratch -d 'Use at most this much scratch space' -r
 complete -c dd-apply -l scratch-dir -d 'Directory for scratch files [default: beside the output, else $TMPDIR or /var/tmp]' -r -F
 complete -c dd-apply -s j -l jobs -d 'Rebuild this many layers at once [default: one for each processor, as --memory allows]' -r
-complete -c dd-apply -l records -d 'Write the records to FILE instead of stdout' -r -F
+complete -c dd-apply -l records -d 'Write the records to FILE instead of stdout; with --output - there are none otherwise' -r -F
 complete -c dd-apply -l authfile -d 'File with credentials for registries' -r -F
 complete -c dd-apply -l creds -d 'Credentials for the registry' -r
 complete -c dd-apply -l registry-token -d 'Bearer token for the registry' -r
@@ -28,7 +28,7 @@ complete -c dd-apply -l progress -d 'Show progress on stderr (auto: on a termina
 lines\t'A line now and then, for logs'
 off\t'Nothing'"
 complete -c dd-apply -l check -d 'Say whether the base and the output will do and what the work needs, and write nothing'
-complete -c dd-apply -s f -l force -d 'Replace an existing output, and move names that mean another image'
+complete -c dd-apply -s f -l force -d 'Replace existing files that hold something else, and move names that mean another image'
 complete -c dd-apply -l uncompressed -d 'Write a docker-archive with uncompressed layers and without an OCI index'
 complete -c dd-apply -l exact-file -d 'Fail before work unless the output will be the target\'s own file, bit for bit'
 complete -c dd-apply -l no-creds -d 'Use no credentials'

@@ -159,7 +159,7 @@ impl<'a> Job<'a> {
         };
         let there = there()?;
         if self.args.check {
-            self.delivery.check_place(self.path())?;
+            self.delivery.check_place(self.output.file())?;
         } else if there {
             let digests = self.digests()?;
             return self.say(stage, &package.name, &[], (self.existing()?, digests), true);
@@ -310,7 +310,7 @@ impl<'a> Job<'a> {
     fn digests(&self) -> anyhow::Result<Option<WholeFile>> {
         let Some(path) = &self.args.digestfile else { return Ok(None) };
         let mut file = OutputFile::create(path, Existing::Keep.or_force(self.args.force))?;
-        let images = report::rebuilt(&self.images, self.delivery.is_exact_file());
+        let images = report::rebuilt(&self.images, &self.delivery);
         io::Write::write_all(&mut file, report::digests(&images).as_bytes())?;
         Ok(Some(file.finish()?))
     }
