@@ -104,6 +104,23 @@ fn unusual_layers_come_back() {
 }
 
 #[test]
+fn names_and_platforms_that_no_recipe_holds_come_back() {
+    let (one, two) = versions();
+    let base = Shape::Docker.archive(&[&one]);
+    let named = |name: &str| Image { name: name.to_owned(), ..two.clone() };
+    let odd = [
+        named("app\u{1b}[31m:2"),
+        named(&format!("{}:2", "a".repeat(5000))),
+        two.clone().platform("linux\n", "amd64"),
+    ];
+    for shape in [Shape::Docker, Shape::DockerOci(Pressed::No)] {
+        for image in &odd {
+            there_and_back(&with(&base, &shape.archive(&[image])));
+        }
+    }
+}
+
+#[test]
 fn extra_members_and_trailers_come_back() {
     let (one, two) = versions();
     let shape = Shape::DockerOci(Pressed::No);

@@ -101,6 +101,7 @@ impl Planner<'_> {
     fn finish(mut self) -> anyhow::Result<Plan> {
         self.recipe.requires = self.features.into_iter().collect();
         self.recipe.documents = self.documents.size();
+        self.recipe.leave_out_texts();
         let mut blobs = vec![self.documents.finish()?];
         blobs.append(&mut self.blobs);
         let subject = match &self.recipe.targets[..] {

@@ -46,6 +46,9 @@ pub fn run(args: Args, stage: &mut Stage) -> anyhow::Result<()> {
     }
     let blobs = blobs(&mut plan, changes.inside(), args.plain)?;
     let infos: Vec<_> = blobs.iter().map(Blob::info).collect();
+    if let Err(what) = plan.recipe.check(&infos) {
+        fail!(Usage, "no package can be made of these records: {what}"; "they must be what dd-inspect, dd-extract and dd-diff write");
+    }
     let container = Container::new(blobs, plan.subject.take())?;
     if args.to_stdout() && args.records.is_none() {
         stage.release_stdout();

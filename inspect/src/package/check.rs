@@ -1,4 +1,5 @@
-//! Reading a recipe: nothing in it is believed before it was compared with the rest.
+//! What a recipe may say. A reader believes nothing in it before it was compared with the rest, and a writer writes
+//! nothing that a reader refuses.
 
 use std::collections::HashSet;
 
@@ -49,7 +50,29 @@ impl Recipe {
         Ok(recipe)
     }
 
-    fn check(&self, blobs: &[BlobInfo]) -> Result<(), String> {
+    /// Leaves out the names, media types and platforms that a recipe cannot hold: they are said beside the documents, which
+    /// travel as they are.
+    pub fn leave_out_texts(&mut self) {
+        let fits = |value: &str| text("text", Some(value)).is_ok();
+        let clear = |value: &mut Option<String>| drop(value.take_if(|value| !fits(value)));
+        for layer in &mut self.layers {
+            clear(&mut layer.media_type);
+        }
+        for target in &mut self.targets {
+            target.names.retain(|name| fits(name));
+            for manifest in &mut target.manifests {
+                clear(&mut manifest.media_type);
+                clear(&mut manifest.platform);
+                manifest.names.retain(|name| fits(name));
+            }
+        }
+    }
+
+    /// Compares the recipe with itself and with the blobs of its package.
+    ///
+    /// # Errors
+    /// What is wrong, and where.
+    pub fn check(&self, blobs: &[BlobInfo]) -> Result<(), String> {
         limit("memory", self.memory)?;
         limit("scratch", self.scratch)?;
         limit("documents", self.documents)?;
@@ -334,6 +357,25 @@ mod tests {
         refused("/targets/0/file/parts/0", json!([30, 7]), "layer 7 is out of range");
         refused("/targets/0/file/parts/0", json!([1, 2, 3]), "a part is");
         refused("/targets/0/file/parts/0", json!([u64::MAX, 0]), "too long");
+    }
+
+    #[test]
+    fn texts_that_no_recipe_holds_are_left_out() {
+        let mut json = Sample::new().recipe();
+        let manifest = &mut json["targets"][0]["manifests"][0];
+        manifest["media_type"] = json!("a".repeat(MAX_TEXT_LEN + 1));
+        manifest["platform"] = json!("linux\n/amd64");
+        manifest["names"] = json!(["a\u{1b}[2J", "app:1"]);
+        json["targets"][0]["names"] = json!(["app:1", "a\u{7f}"]);
+        json["layers"][0]["media_type"] = json!("application/x\u{1}");
+        let mut recipe: Recipe = serde_json::from_value(json).unwrap();
+        recipe.check(&blobs()).unwrap_err();
+        recipe.leave_out_texts();
+        recipe.check(&blobs()).unwrap();
+        let target = &recipe.targets[0];
+        assert_eq!(target.names, ["app:1"]);
+        assert_eq!(target.manifests[0].names, ["app:1"]);
+        assert_eq!(target.manifests[0].platform, None);
     }
 
     #[test]
