@@ -74,6 +74,18 @@ fn what_is_no_package() {
 }
 
 #[test]
+fn an_index_without_a_manifest() {
+    let world = world();
+    let shape = Shape::Oci(Pressed::No);
+    shape.directory(&[], &world.path("layout"));
+    world.write("archive", shape.archive(&[]));
+    for name in ["layout", "archive"] {
+        let says = format!("{name} is no image: its index.json names no manifest");
+        world.fails(3, &says, &whole_pipeline(&format!("./{name}")));
+    }
+}
+
+#[test]
 fn truncated_archives() {
     let world = world();
     let target = world.read("2");

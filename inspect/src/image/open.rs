@@ -131,6 +131,9 @@ pub fn read_directory(
     if path.join("index.json").is_file() {
         let index = layout_index(path, what)?;
         let tops = tops_of_layout(&index, what)?;
+        if tops.is_empty() {
+            fail!(NotAnImage, "{what} is no image: its index.json names no manifest");
+        }
         let blobs = LayoutDirectory(path.to_owned());
         let source = Source { blobs: &blobs, archive: None, index: Some(index), docker: None };
         let (found, _) = source.find(&tops, &[], origin, options)?;
