@@ -86,6 +86,22 @@ fn an_index_without_a_manifest() {
 }
 
 #[test]
+fn layers_that_are_compressed_in_another_way() {
+    let (_, two) = versions();
+    for (pressed, says) in [
+        (Pressed::Xz, "it is compressed with xz, "),
+        (Pressed::ZstdWide, "it is compressed with a zstd window above 128 MiB"),
+    ] {
+        let world = World::new();
+        world.write("2", Shape::Oci(pressed).archive(&[&two]));
+        let make = format!("dd-inspect --target 2 | {MAKE}");
+        let run = world.fails(4, says, &make);
+        assert!(run.stderr.contains("layer 0 of 2"), "{}", run.stderr);
+        assert!(!run.stderr.contains("damaged"), "{}", run.stderr);
+    }
+}
+
+#[test]
 fn truncated_archives() {
     let world = world();
     let target = world.read("2");

@@ -64,6 +64,21 @@ fn layers_whose_trailer_lies_come_back() {
 }
 
 #[test]
+fn a_check_sum_of_zstd_that_lies_is_no_harm() {
+    let (one, two) = versions();
+    let world = World::new();
+    let shape = Shape::Oci(Pressed::ZstdDamaged);
+    world.write("1", shape.archive(&[&one]));
+    world.write("2", Shape::Oci(Pressed::Zstd(3)).archive(&[&two]));
+    world.write("3", shape.archive(&[&two]));
+    for target in ["2", "3"] {
+        world.package("1", target, "p");
+        world.apply("p", "1", "out");
+        world.sh(&format!("cmp out {target} && rm out p")).ok();
+    }
+}
+
+#[test]
 fn layers_without_a_trailer_come_back() {
     let world = world(Pressed::Cut);
     world.apply("p", "1", "out");

@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::Context;
 use dd_inspect::digest::{DiffId, Digest, hash_reader};
 use dd_inspect::failure::{Failure, is_no_space};
+use dd_inspect::image::unread_compression_of;
 use dd_inspect::range::{FileRange, ReadAt};
 use dd_inspect::record::{Blob, Compression};
 use dd_inspect::stage::Meter;
@@ -138,6 +139,12 @@ impl Workshop<'_> {
         let digest = self.walk(task, reader, &mut plain)?;
         range.check_unchanged()?;
         if digest != task.diff_id.into() {
+            let mut start = Vec::new();
+            range.clone().take(6).read_to_end(&mut start)?;
+            if let Some(compression) = unread_compression_of(&start) {
+                fail!(Unsupported, "it is compressed with {compression}, and layers are read plain or compressed with gzip or zstd";
+                    "compress it again");
+            }
             fail!(DigestMismatch, "{name} is not {}: its bytes have digest {digest}", task.diff_id;
                 "the image is damaged, or its configuration belongs to another");
         }

@@ -15,6 +15,12 @@ pub enum Pressed {
     No,
     Gzip(u32),
     Zstd(i32),
+    /// zstd whose check sum lies.
+    ZstdDamaged,
+    /// zstd with a window of 256 MiB, which nobody needs.
+    ZstdWide,
+    /// Not what layers are compressed with, by the first bytes.
+    Xz,
     /// As eStargz has it: many gzip members, the last of which has no content but a field in its header.
     Members,
     /// gzip whose trailer lies, and bytes after it.
@@ -38,6 +44,26 @@ impl Pressed {
                 gzip.write_all(tar).and_then(|()| gzip.finish()).expect("gzip in memory")
             }
             Self::Zstd(level) => zstd::encode_all(tar, level).expect("zstd in memory"),
+            Self::ZstdDamaged => {
+                let mut encoder = zstd::Encoder::new(Vec::new(), 3).expect("zstd in memory");
+                encoder.include_checksum(true).expect("an option");
+                let frame = encoder.write_all(tar).and_then(|()| encoder.finish());
+                let mut frame = frame.expect("zstd in memory");
+                *frame.last_mut().expect("a check sum") ^= 1;
+                frame
+            }
+            Self::ZstdWide => {
+                // A frame's header (RFC 8878, section 3.1.1.1), then raw blocks.
+                let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd, 0, (28 - 10) << 3];
+                let count = tar.chunks(100_000).len();
+                for (number, block) in tar.chunks(100_000).enumerate() {
+                    let header = (block.len() as u32) << 3 | u32::from(number + 1 == count);
+                    frame.extend_from_slice(&header.to_le_bytes()[..3]);
+                    frame.extend_from_slice(block);
+                }
+                frame
+            }
+            Self::Xz => [b"\xfd7zXZ\0", tar].concat(),
             Self::Members => {
                 let members = tar.chunks(MEMBER).flat_map(|piece| Self::Gzip(9).bytes(piece));
                 members.chain(FOOTER.iter().copied()).collect()
@@ -63,7 +89,9 @@ impl Pressed {
             Self::Gzip(_) | Self::Members | Self::Damaged | Self::Cut => {
                 "application/vnd.oci.image.layer.v1.tar+gzip"
             }
-            Self::Zstd(_) => "application/vnd.oci.image.layer.v1.tar+zstd",
+            Self::Zstd(_) | Self::ZstdDamaged | Self::ZstdWide | Self::Xz => {
+                "application/vnd.oci.image.layer.v1.tar+zstd"
+            }
         }
     }
 }

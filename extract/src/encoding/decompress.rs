@@ -5,6 +5,7 @@ use std::io::{self, BufRead, Read};
 
 use dd_inspect::record::Compression;
 use zstd::stream::read::Decoder as ZstdDecoder;
+use zstd::zstd_safe::DParameter;
 
 use super::gzip::{Damage, GzipReader};
 
@@ -44,8 +45,9 @@ pub struct TooLong(u64);
 
 /// Reads the content of a file.
 ///
-/// A damaged file gives its content as far as it goes; [`Decompressor::damage`] says what is wrong with it. More
-/// content than the limit is the error [`TooLong`].
+/// A damaged file gives its content as far as it goes; [`Decompressor::damage`] says what is wrong with it. A wrong check
+/// sum takes nothing from the content, which is known by its digest. More content than the limit is the error [`TooLong`],
+/// a longer window one of category `limit`.
 pub struct Decompressor<'a, R: BufRead> {
     inner: Inner<'a, R>,
     compression: Compression,
@@ -81,6 +83,7 @@ impl<R: BufRead> Decompressor<'_, R> {
             Compression::Zstd => {
                 let mut decoder = ZstdDecoder::with_buffer(input)?;
                 decoder.window_log_max(limits.window_log)?;
+                decoder.set_parameter(DParameter::ForceIgnoreChecksum(true))?;
                 Inner::Zstd(decoder)
             }
         };
@@ -112,6 +115,12 @@ impl<R: BufRead> Read for Decompressor<'_, R> {
                 Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
                     self.damage = Some(Damage::Truncated);
                     0
+                }
+                Err(e) if e.to_string().contains("too much memory") => {
+                    let max = (1_u64 << self.limits.window_log) >> 20;
+                    return Err(io::Error::other(
+                        failure!(Limit, "it is compressed with a zstd window above {max} MiB"; "compress it again, without --long"),
+                    ));
                 }
                 // The library's own errors have no number of the system.
                 Err(e) if e.raw_os_error().is_none() && e.kind() == io::ErrorKind::Other => {
@@ -203,6 +212,23 @@ mod tests {
         assert!(matches!(garbage.1, Some(Damage::Broken(_))), "{garbage:?}");
         // A window of 2^27 where 2^20 is allowed.
         let wide = [0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x88, 1, 0, 0];
-        assert!(matches!(read(&wide, 10_000).unwrap().1, Some(Damage::Broken(_))));
+        let error = read(&wide, 10_000).unwrap_err();
+        assert!(error.to_string().contains("a zstd window above 1 MiB"), "{error}");
+        assert_eq!(classify(&error.into()).category, Category::Limit);
+    }
+
+    #[test]
+    fn a_wrong_check_sum_takes_nothing_away() {
+        let plain = b"content ".repeat(1000);
+        let mut encoder = zstd::Encoder::new(Vec::new(), 3).unwrap();
+        encoder.include_checksum(true).unwrap();
+        io::Write::write_all(&mut encoder, &plain).unwrap();
+        let mut frame = encoder.finish().unwrap();
+        *frame.last_mut().unwrap() ^= 1;
+        assert_eq!(read(&frame, 10_000).unwrap().0, plain);
+        let mut member = gzip(&plain);
+        let trailer = member.len() - 8;
+        member[trailer] ^= 1;
+        assert_eq!(read(&member, 10_000).unwrap().0, plain);
     }
 }

@@ -24,6 +24,16 @@ pub fn compression_of(start: &[u8]) -> Compression {
     }
 }
 
+/// The name of a compression that is not read, by the first bytes.
+pub fn unread_compression_of(start: &[u8]) -> Option<&'static str> {
+    match start {
+        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Some("xz"),
+        [b'B', b'Z', b'h', ..] => Some("bzip2"),
+        [0x04, 0x22, 0x4d, 0x18, ..] => Some("lz4"),
+        _ => None,
+    }
+}
+
 /// The first bytes of a range, at most as many as asked for.
 ///
 /// # Errors

@@ -39,6 +39,7 @@ use std::sync::Arc;
 
 pub use archive::{ArchiveMember, MemberKind, TarIndex};
 pub use blobs::{Blob, Blobs};
+pub use compressed::unread_compression_of;
 pub use docker::full_name;
 pub use document::{Descriptor, MAX_DOCUMENT_LEN, Parsed, parse_manifest};
 pub use open::{read_archive, read_directory, read_documents};

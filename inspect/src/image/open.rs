@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::archive::is_header;
 use super::blobs::{Blob, Blobs, LayoutDirectory, PlainDirectory, open};
-use super::compressed::{compression_of, start_of, uncompressed_start};
+use super::compressed::{compression_of, start_of, uncompressed_start, unread_compression_of};
 use super::document::{Descriptor, Document, Parsed, own_media_type, parse_index, parse_manifest};
 use super::node::Top;
 use super::opened::Opened;
@@ -222,15 +222,17 @@ pub(super) fn tops_of_layout(index: &Document, what: &str) -> anyhow::Result<Vec
         .collect())
 }
 /// What else a file may be, for the error.
-fn describe(start: &[u8]) -> &'static str {
-    match start {
+fn describe(start: &[u8]) -> String {
+    if let Some(name) = unread_compression_of(start) {
+        return format!("it is compressed with {name}");
+    }
+    let known = match start {
         [b'{' | b'[', ..] => "it looks like JSON",
         [0x7f, b'E', b'L', b'F', ..] => "it is a program",
         [b'P', b'K', 3, 4, ..] => "it is a zip archive",
-        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => "it is compressed with xz",
-        [b'B', b'Z', b'h', ..] => "it is compressed with bzip2",
         [b'h', b's', b'q', b's', ..] => "it is a squashfs file system",
         start if start.iter().all(|b| *b == 0) => "it begins with zeros",
         _ => "it does not begin with a tar header",
-    }
+    };
+    known.to_owned()
 }
