@@ -79,6 +79,23 @@ fn a_check_sum_of_zstd_that_lies_is_no_harm() {
 }
 
 #[test]
+fn a_compression_that_is_not_reproduced_is_said() {
+    let (one, two) = versions();
+    let world = World::new();
+    world.write("1", Shape::Oci(Pressed::ZstdDamaged).archive(&[&one]));
+    world.write("2", Shape::Oci(Pressed::ZstdDamaged).archive(&[&two]));
+    let run = world.package("1", "2", "p");
+    let layer = world.sh("dd-inspect 2").ok().records();
+    let layer = layer.iter().rfind(|record| record["type"] == "layer").expect("a layer");
+    let (digest, size) = (layer["digest"].as_str().expect("a digest"), &layer["size"]);
+    let says = format!(
+        "the compression of layer {digest} could not be reproduced by an encoder: {size} bytes travel for it"
+    );
+    assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
+    assert!(run.stderr.contains(&says), "{}", run.stderr);
+}
+
+#[test]
 fn layers_without_a_trailer_come_back() {
     let world = world(Pressed::Cut);
     world.apply("p", "1", "out");

@@ -188,12 +188,18 @@ impl Planner<'_> {
         Ok((Some(payload), head.sources))
     }
 
-    /// How compressed bytes follow from their content.
-    pub(crate) fn coded(&mut self, blob: &BlobRecord) -> anyhow::Result<Coded> {
+    /// How compressed bytes follow from their content. `what` names them for the user, who is told where they cost much.
+    pub(crate) fn coded(&mut self, blob: &BlobRecord, what: &str) -> anyhow::Result<Coded> {
         let Some(value) = &blob.encoding else {
             fail!(Usage, "no record says how {} is compressed", blob.digest; "run dd-extract before dd-diff")
         };
         let encoding = Encoding::parse(value)?;
+        if costly(blob) {
+            let size = corrections_len(blob);
+            self.warnings.push(format!(
+                "the compression of {what} could not be reproduced by an encoder: {size} bytes travel for it"
+            ));
+        }
         self.features.extend(encoding.features());
         let corrections = match (&blob.corrections, blob.corrections_digest) {
             (Some(location), Some(digest)) => {
@@ -223,7 +229,8 @@ impl Planner<'_> {
             if !self.options.any_form && delta.is_some_and(|d| d.means == "base") && costly(blob) {
                 entry.form = Some(Form::Compressed);
             } else {
-                let Coded { encoding, corrections } = self.coded(blob)?;
+                let Coded { encoding, corrections } =
+                    self.coded(blob, &format!("layer {digest}"))?;
                 (entry.encoding, entry.corrections) = (Some(encoding), corrections);
                 encoding_memory = blob.encoding_memory.unwrap_or(0);
             }
@@ -241,10 +248,13 @@ impl Planner<'_> {
     }
 }
 
-/// Whether only corrections of more than 1 % of an unchanged layer, or its very bytes, would rebuild it.
+/// Whether only corrections of more than 1 % of the compressed bytes, or these themselves, would rebuild them.
 fn costly(blob: &BlobRecord) -> bool {
-    let size = blob.corrections.as_ref().and_then(Location::size).unwrap_or(0);
-    size > FREE_CORRECTIONS.max(blob.stored_size / 100)
+    corrections_len(blob) > FREE_CORRECTIONS.max(blob.stored_size / 100)
+}
+
+fn corrections_len(blob: &BlobRecord) -> u64 {
+    blob.corrections.as_ref().and_then(Location::size).unwrap_or(0)
 }
 
 pub(crate) fn empty_layer() -> RecipeLayer {

@@ -72,15 +72,9 @@ impl Planner<'_> {
         let Some(blob) = self.records.blob(tar, archive.file_digest) else {
             fail!(Usage, "no record says how the file {} is compressed", archive.file_digest; "run dd-extract before dd-diff")
         };
-        let size = blob.corrections.as_ref().and_then(Location::size).unwrap_or(0);
-        if size > archive.size / 100 {
-            self.warnings.push(format!(
-                "the compression of the target's file could not be reproduced by an encoder: {size} bytes travel for it"
-            ));
-        }
         let memory = blob.encoding_memory.unwrap_or(0);
         self.recipe.memory = self.recipe.memory.max(memory);
-        self.coded(blob).map(Some)
+        self.coded(blob, "the target's file").map(Some)
     }
 
     /// The digest of every layer as stored.
