@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::support::format::{Pressed, Shape, tar_of};
-use crate::support::image::{Image, versions};
+use crate::support::image::{Image, layer, versions};
 use crate::support::world::{Run, World, sha256};
 
 const SHAPES: [Shape; 8] = [
@@ -101,6 +101,23 @@ fn unusual_layers_come_back() {
         let world = with(&shape.archive(&[&base]), &shape.archive(&[&target]));
         there_and_back(&world);
     }
+}
+
+#[test]
+fn a_last_file_without_padding_is_one() {
+    let cut = |edits: u64| {
+        let mut tar = layer(&format!("prose first 1 3000 {edits}\nprose last 2 3000 {edits}"));
+        let end = tar.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        tar.truncate(end);
+        tar
+    };
+    let image = |edits: u64| Image::new("a:1").raw_layer(cut(edits));
+    let world = with(&Shape::Docker.archive(&[&image(0)]), &Shape::Docker.archive(&[&image(2)]));
+    let records = world.sh("dd-inspect 2 | dd-extract").ok().records();
+    let paths: Vec<_> = records.iter().filter(|record| record["type"] == "entry").collect();
+    let paths: Vec<_> = paths.iter().map(|entry| &entry["path"]).collect();
+    assert_eq!(paths, ["first", "last"]);
+    there_and_back(&world);
 }
 
 #[test]

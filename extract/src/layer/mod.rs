@@ -239,11 +239,13 @@ impl<R: Read> Input<R> {
         Ok((filled == BLOCK_LEN).then_some(block))
     }
 
-    /// Reads content and its padding, and hashes the content; none if there is less.
+    /// Reads content and its padding, and hashes the content; none if there is less. Padding may be absent at the end of the
+    /// file: readers of tar take that, and `umoci insert` writes it.
     fn content(&mut self, size: u64) -> io::Result<Option<Digest>> {
         let mut hasher = Hasher::new();
         let whole = self.pieces(size, |piece| hasher.update(piece))?;
-        Ok((whole && self.padding(size)?).then(|| hasher.finish()))
+        self.padding(size)?;
+        Ok(whole.then(|| hasher.finish()))
     }
 
     fn extension(&mut self, size: u64) -> io::Result<Option<Vec<u8>>> {
@@ -252,7 +254,8 @@ impl<R: Read> Input<R> {
         }
         let mut content = Vec::new();
         let whole = self.pieces(size, |piece| content.extend_from_slice(piece))?;
-        Ok((whole && self.padding(size)?).then_some(content))
+        self.padding(size)?;
+        Ok(whole.then_some(content))
     }
 
     fn pieces(&mut self, size: u64, mut each: impl FnMut(&[u8])) -> io::Result<bool> {
@@ -269,10 +272,9 @@ impl<R: Read> Input<R> {
         Ok(true)
     }
 
-    fn padding(&mut self, size: u64) -> io::Result<bool> {
+    fn padding(&mut self, size: u64) -> io::Result<()> {
         let used = (size % BLOCK_LEN as u64) as usize;
-        let len = (BLOCK_LEN - used) % BLOCK_LEN;
-        Ok(self.fill(len)? == len)
+        self.fill((BLOCK_LEN - used) % BLOCK_LEN).map(drop)
     }
 
     fn drain(&mut self) -> io::Result<()> {
