@@ -57,6 +57,9 @@ fn what_is_no_package() {
     world.write("tar", tar_of(&vec![("file".to_owned(), b"x".to_vec())]));
     Shape::Oci(Pressed::No).directory(&[&two], &world.path("layout"));
     std::fs::create_dir(world.path("empty")).expect("a directory");
+    world.write("text", "hello");
+    world.write("book", "hello".repeat(1000));
+    world.write("zeros", [0; 4096]);
     world.sh("mkdir package && dd-inspect --base 1 --target 2 | dd-extract | dd-diff | dd-pack --plain -o - | tar -x -C package -f -").ok();
     let cases = [
         ("2", 3, "this is a container image, not a delta package"),
@@ -64,6 +67,9 @@ fn what_is_no_package() {
         ("tar", 3, "this is a tar without index.json, not a delta package"),
         ("layout", 3, "this directory is a container image, not a delta package"),
         ("empty", 3, "this is a directory, not a delta package"),
+        ("text", 3, "this is no delta package, or a part of one"),
+        ("book", 3, "this is no delta package: it is neither a zstd frame nor a tar"),
+        ("zeros", 3, "this is no delta package: it is neither a zstd frame nor a tar"),
         ("package", 4, "skopeo copy oci:DIR oci-archive:FILE"),
     ];
     for (what, exit, says) in cases {

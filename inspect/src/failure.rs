@@ -19,7 +19,7 @@ pub enum Category {
     Usage,
     /// A named file, image or platform does not exist.
     NotFound,
-    /// A file is no container image, or a broken one.
+    /// A file is no container image, or a broken one; or no delta package.
     NotAnImage,
     /// The base lacks layers that the package needs.
     WrongBase,

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{self, BufRead, Read};
 
+use dd_inspect::failure;
 use dd_inspect::record::Compression;
 use zstd::stream::read::Decoder as ZstdDecoder;
 use zstd::zstd_safe::DParameter;
@@ -139,6 +140,8 @@ impl<R: BufRead> Read for Decompressor<'_, R> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use dd_inspect::failure::{Category, classify};
+
     use super::*;
     use proptest::prelude::*;
 

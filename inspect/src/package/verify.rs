@@ -119,7 +119,10 @@ mod tests {
                     continue;
                 }
                 let error = check(whole[..len].to_vec()).expect_err("a cut");
-                assert_eq!(classify(&error).category, Category::PackageCorrupt, "{len}: {error:#}");
+                let category = classify(&error).category;
+                // The first bytes of a plain tar are not known for one.
+                let unknown = category == Category::NotAnImage && len < 512;
+                assert!(category == Category::PackageCorrupt || unknown, "{len}: {error:#}");
             }
         }
     }
