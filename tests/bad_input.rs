@@ -67,7 +67,7 @@ fn what_is_no_package() {
         ("tar", 3, "this is a tar without index.json, not a delta package"),
         ("layout", 3, "this directory is a container image, not a delta package"),
         ("empty", 3, "this is a directory, not a delta package"),
-        ("text", 3, "this is no delta package, or a part of one"),
+        ("text", 4, "this is no delta package, or a part of one"),
         ("book", 3, "this is no delta package: it is neither a zstd frame nor a tar"),
         ("zeros", 3, "this is no delta package: it is neither a zstd frame nor a tar"),
         ("package", 4, "skopeo copy oci:DIR oci-archive:FILE"),

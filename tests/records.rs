@@ -93,6 +93,30 @@ fn tables_have_the_words_of_the_records() {
 }
 
 #[test]
+fn a_package_says_what_its_paths_cost() {
+    use crate::support::format::{Pressed, Shape};
+    let (one, two) = crate::support::image::versions();
+    let world = crate::support::world::World::new();
+    world.write("1", Shape::Docker.archive(&[&one]));
+    world.write("2", Shape::Oci(Pressed::No).archive(&[&two]));
+    let made =
+        "dd-inspect --base 1 --target 2 | dd-extract | dd-diff | dd-pack --with-changes -o p";
+    world.sh(made).ok();
+    let size = world.read("p").len() as u64;
+    let number = |word: &str| word.replace(',', "").parse::<u64>().expect("a number");
+    for ask in ["dd-inspect p", "dd-inspect --verify p"] {
+        let table = world.sh(&format!("{ask} --format table")).ok().text();
+        let costs = table.lines().skip_while(|line| !line.ends_with("path"));
+        let costs: Vec<u64> =
+            costs.skip(1).filter_map(|row| row.split_whitespace().next()).map(number).collect();
+        assert!(costs.len() > 1 && costs.iter().sum::<u64>() == size, "{size} {table}");
+        let records = world.sh(&format!("{ask} --format ndjson")).ok().records();
+        let changes = records.iter().filter(|record| record["type"] == "change").count();
+        assert!(changes + 1 >= costs.len(), "{records:?}");
+    }
+}
+
+#[test]
 fn a_wrong_field_is_seen() {
     assert!(record(r#"{"type":"end","stage":"dd-diff"}"#).is_ok());
     assert!(record(r#"{"type":"end","stage":"dd-diff","extra":1}"#).is_err());

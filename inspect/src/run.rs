@@ -1,19 +1,14 @@
 //! What dd-inspect does.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::ffi::OsString;
-use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Context;
-
 use crate::cli::Args;
-use crate::digest::{DiffId, hash_reader};
+use crate::digest::DiffId;
 use crate::fail;
-use crate::files::lasting_name;
 use crate::image::{ImageRecords, Inspected, Options, Place, Reference, look};
 use crate::package;
-use crate::range::{FileRange, ReadAt};
 use crate::record::Role;
 use crate::stage::{Meter, Stage};
 use crate::table;
@@ -39,7 +34,7 @@ pub fn run(args: &Args, stage: &mut Stage) -> anyhow::Result<()> {
         fail!(Usage, "no image was given"; "dd-inspect IMAGE shows one; --base A --target B begins a pipeline; --help says more");
     }
     for path in &args.verify {
-        verify(path, stage)?;
+        package::show_package(stage, path, true)?;
     }
     if references.is_empty() {
         return Ok(());
@@ -66,7 +61,7 @@ pub fn run(args: &Args, stage: &mut Stage) -> anyhow::Result<()> {
                     emit_image(*records, &bases, stage)?;
                 }
             }
-            Inspected::Package(path) => show_package(&path, stage)?,
+            Inspected::Package(path) => package::show_package(stage, &path, false)?,
         }
     }
     Ok(())
@@ -139,46 +134,4 @@ fn emit_image(
         stage.emit(record)?;
     }
     Ok(())
-}
-
-fn open_package(path: &Path, stage: &mut Stage) -> anyhow::Result<package::Reader> {
-    let scratch = stage.store()?.temporary()?;
-    package::Reader::open_path(path, &package::Options { scratch, ..package::Options::default() })
-}
-
-/// Emits the `package` record, or shows the table.
-fn emit_package(path: &Path, reader: &package::Reader, stage: &mut Stage) -> anyhow::Result<()> {
-    let recipe = reader.recipe();
-    if stage.shows_table() {
-        let text = format!(
-            "{}  [delta package]\n  manifest  {}\n",
-            table::printable(&path.to_string_lossy()),
-            reader.manifest_digest()
-        );
-        return stage.show(&(text + &package::table(&recipe, reader.blobs(), &HashMap::new())));
-    }
-    let file = FileRange::open(path)?;
-    let size = file.size();
-    let (digest, _) = hash_reader(file).with_context(|| format!("reading {}", path.display()))?;
-    let name = lasting_name(path)?;
-    stage.emit(package::describe(&recipe, reader.manifest_digest(), Some(&name), size, digest))
-}
-
-fn show_package(path: &Path, stage: &mut Stage) -> anyhow::Result<()> {
-    let reader = open_package(path, stage)?;
-    emit_package(path, &reader, stage)
-}
-
-fn verify(path: &Path, stage: &mut Stage) -> anyhow::Result<()> {
-    let reader = open_package(path, stage)?;
-    let report =
-        package::verify(reader).with_context(|| format!("verifying {}", path.display()))?;
-    // Verifying uses the reader up.
-    let reader = open_package(path, stage)?;
-    emit_package(path, &reader, stage)?;
-    let (blobs, bytes) = (report.blobs, table::thousands(report.bytes));
-    stage.note(format!("{} is whole: {blobs} blobs with {bytes} bytes", path.display()));
-    stage.show(&format!(
-        "  verified: {blobs} blobs with {bytes} bytes have the digests that they should\n"
-    ))
 }

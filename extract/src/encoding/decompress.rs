@@ -225,6 +225,7 @@ mod tests {
         let plain = b"content ".repeat(1000);
         let mut encoder = zstd::Encoder::new(Vec::new(), 3).unwrap();
         encoder.include_checksum(true).unwrap();
+        encoder.window_log(20).unwrap();
         io::Write::write_all(&mut encoder, &plain).unwrap();
         let mut frame = encoder.finish().unwrap();
         *frame.last_mut().unwrap() ^= 1;

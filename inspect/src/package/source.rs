@@ -424,7 +424,7 @@ impl Kind {
             [0x28, 0xb5, 0x2f, 0xfd, ..] => Ok(Self::Zstd),
             _ if head.get(257..262) == Some(b"ustar") => Ok(Self::Plain),
             _ if head.len() < 512 && head.iter().all(|b| *b != 0) => {
-                fail!(NotAnImage, "this is no delta package, or a part of one"; "packages are written by dd-pack -o FILE")
+                fail!(PackageCorrupt, "this is no delta package, or a part of one"; "packages are written by dd-pack -o FILE")
             }
             _ => {
                 fail!(NotAnImage, "this is no delta package: it is neither a zstd frame nor a tar";

@@ -15,58 +15,70 @@ use crate::ndjson::Line;
 use crate::range::FileRange;
 use crate::record::Package;
 use crate::stage::Stage;
+use crate::table::{printable, thousands};
 
 /// Bytes of changes that are read from a package.
 const MAX_CHANGES_LEN: u64 = 4 << 20;
 
-/// Shows the package in a file: a `package` record and the `change` records inside, or a table. With `all`, every blob is
-/// verified first.
+/// Shows the package in a file: a `package` record and the `change` records inside, or a table of it and of the costliest
+/// paths. With `all`, every blob is verified first.
 ///
 /// # Errors
 /// `package-corrupt`, `unsupported`; the file cannot be read.
 pub fn show_package(stage: &mut Stage, path: &Path, all: bool) -> anyhow::Result<()> {
-    let context = || format!("reading the package {}", path.display());
-    let options = Options::default();
-    let (file_digest, size) = hash_reader(FileRange::open(path)?).with_context(context)?;
+    let scratch = stage.store()?.temporary()?;
+    let options = Options { scratch, ..Options::default() };
+    let verified = if all { Some(verified(path, &options)?) } else { None };
     let mut reader = Reader::open_path(path, &options)?;
-    let verified = if all {
-        let report = verify(reader).with_context(context)?;
-        reader = Reader::open_path(path, &options)?;
-        format!("verified: {} blobs with {} bytes\n", report.blobs, report.bytes)
-    } else {
-        String::new()
-    };
-    let recipe = reader.recipe();
-    let name = lasting_name(path)?;
+    let (file_digest, size) = hash_reader(FileRange::open(path)?)
+        .with_context(|| format!("reading {}", path.display()))?;
+    let (recipe, name) = (reader.recipe(), lasting_name(path)?);
     let record = describe(&recipe, reader.manifest_digest(), Some(&name), size, file_digest);
-    let mut text = table(&recipe, reader.blobs(), &HashMap::new());
-    text.push_str(&needs(&record));
-    text.push_str(&verified);
     let changes = changes(&mut reader)?;
-    text.push_str(&costs(&changes, size));
-    stage.show(&text)?;
+    if stage.shows_table() {
+        let verified = verified.as_deref().map(|said| format!("  verified  {said}\n"));
+        let text = [
+            format!("{}  [delta package]\n", printable(&path.to_string_lossy())),
+            summary(&record),
+            verified.unwrap_or_default(),
+            table(&recipe, reader.blobs(), &HashMap::new()),
+            costs(&changes, size),
+        ];
+        return stage.show(&text.concat());
+    }
     stage.emit(record)?;
     for (number, raw) in (1..).zip(changes) {
         stage.pass(&Line { number, kind: "change".to_owned(), raw })?;
     }
+    if let Some(said) = verified {
+        stage.note(format!("{} is whole: {said}", path.display()));
+    }
     Ok(())
 }
 
-fn needs(record: &Package) -> String {
+/// Verifies a package; returns what was verified.
+fn verified(path: &Path, options: &Options) -> anyhow::Result<String> {
+    let reader = Reader::open_path(path, options)?;
+    let report = verify(reader).with_context(|| format!("verifying {}", path.display()))?;
+    Ok(format!("{} blobs with {} bytes", report.blobs, thousands(report.bytes)))
+}
+
+/// What a package is and needs.
+fn summary(record: &Package) -> String {
+    let share = record.size as f64 * 100.0 / record.target_size.max(1) as f64;
+    let mib = |bytes: u64| bytes.div_ceil(1 << 20);
     let mut text = format!(
-        "package {}\n{} bytes, {:.2} % of {}; needs {} MiB of memory and {} MiB of scratch space\n",
+        "  manifest  {}\n  size      {} bytes, {share:.2} % of {}\n  needs     {} MiB of memory, {} MiB of scratch space\n",
         record.manifest_digest,
-        record.size,
-        record.size as f64 * 100.0 / record.target_size.max(1) as f64,
-        record.target_size,
-        record.memory.div_ceil(1 << 20),
-        record.scratch.div_ceil(1 << 20),
+        thousands(record.size),
+        thousands(record.target_size),
+        mib(record.memory),
+        mib(record.scratch),
     );
     match &record.requires[..] {
-        [] => text.push_str("needs no base\n"),
+        [] => text.push_str("  base      none\n"),
         layers => {
-            text.push_str("needs a base with the layers\n");
-            layers.iter().for_each(|layer| text.push_str(&format!("  {layer}\n")));
+            layers.iter().for_each(|layer| text.push_str(&format!("  base      {layer}\n")));
         }
     }
     text
