@@ -304,6 +304,33 @@ fn a_dictionary_needs_a_run_with_a_model() {
 }
 
 #[test]
+fn a_dictionary_of_nothing_is_none() {
+    let base = [vec![7; 20], file(0)].concat();
+    let (text, code) = (&base[20 + NAMES as usize..], [0; 48_000]);
+    // Few literals are mixed, more go to LZMA.
+    for (count, is_empty) in [(1, true), (4, true), (1, false), (4, false)] {
+        let layer = [text, &code.repeat(count)].concat();
+        let mut writer = writer_with(std::slice::from_ref(&base), Coders::Usual);
+        let source = writer.base(0).unwrap();
+        let len = layer.len() as u64;
+        let new = vec![Area { offset: 0, len, content: Content::Code }];
+        let params = Params { target_len: len, new, version: Version::Second, ..params(source, 0) };
+        let place =
+            writer.begin_model(model::X86_64_CODE, 100, params.to_bytes().unwrap()).unwrap();
+        writer.edit_predicted(place.unwrap(), source, 20 + NAMES, text, &[], text).unwrap();
+        let range = Range { source, offset: 20, len: 0 };
+        let ranges = if is_empty { Vec::new() } else { vec![range; 2] };
+        writer.group_moved(ranges, Vec::new()).unwrap();
+        for _ in 0..count {
+            writer.new_code(&code).unwrap();
+        }
+        writer.end_model(0).unwrap();
+        let payload = finish(writer).0;
+        assert_eq!(decode(&payload, std::slice::from_ref(&base)).unwrap(), layer);
+    }
+}
+
+#[test]
 fn an_edit_outside_of_the_files_is_refused() {
     for change in [
         |params: &mut Params| params.offset = 21,

@@ -112,6 +112,14 @@ pub(super) struct Dictionary {
 }
 
 impl Dictionary {
+    /// Ranges whose bytes a model turned; none where there are no bytes.
+    pub(super) fn moved(ranges: Vec<Range>, bytes: &[u8], shape: Shape) -> Self {
+        if bytes.is_empty() {
+            return Self::default();
+        }
+        Self { ranges, moved: Some([&[0], bytes].concat().into()), shape }
+    }
+
     /// Bytes that wait with what it helps to code.
     fn held(&self) -> usize {
         self.moved.as_ref().map_or(0, |moved| moved.len())

@@ -59,9 +59,8 @@ impl<S: Sources + Sync> PayloadWriter<S> {
         for range in &ranges {
             self.check_range(range.source, range.offset, range.len)?;
         }
-        let moved = Some([&[0], &moved[..]].concat().into());
-        let shape = self.unit.shape();
-        self.dictionaries = [(Literal::Code.stream(), Dictionary { ranges, moved, shape })].into();
+        let dictionary = Dictionary::moved(ranges, &moved, self.unit.shape());
+        self.dictionaries = [(Literal::Code.stream(), dictionary)].into();
         Ok(())
     }
 }
