@@ -125,6 +125,17 @@ impl Dictionary {
         self.moved.as_ref().map_or(0, |moved| moved.len())
     }
 
+    /// A zero byte and the bytes of the ranges, which `read` gives where no model turned them.
+    fn bytes(
+        &self,
+        read: &impl Fn(&[Range]) -> Result<Vec<u8>, Failure>,
+    ) -> Result<Cow<'_, [u8]>, Failure> {
+        Ok(match &self.moved {
+            Some(moved) => Cow::Borrowed(moved),
+            None => Cow::Owned(read(&self.ranges)?),
+        })
+    }
+
     /// The most work of turning its bytes.
     fn work(&self) -> u64 {
         let work = |range: &Range| {
@@ -310,10 +321,6 @@ fn mix_literals(
 ) -> Result<Coded, Failure> {
     // The window is all that may come.
     let window_log = raw_lens.iter().sum::<u64>().next_power_of_two().ilog2().max(10) as u8;
-    let bytes = match &dictionary.moved {
-        Some(moved) => Cow::Borrowed(&moved[..]),
-        None => Cow::Owned(read(&dictionary.ranges)?),
-    };
     let places = Places::new(&dictionary.ranges);
     let place = |mark: &Mark| {
         let place = places.find(mark.source, mark.offset);
@@ -321,7 +328,7 @@ fn mix_literals(
         (mark.at, Stand { place, len: mark.len, end })
     };
     let marks: Vec<Vec<_>> = marks.iter().map(|marks| marks.iter().map(place).collect()).collect();
-    let coded = encode_literals(window_log, sort, &bytes, pieces, &marks);
+    let coded = encode_literals(window_log, sort, &dictionary.bytes(read)?, pieces, &marks);
     let moved = dictionary.moved.is_some();
     let coder = if moved { coder::LITERALS_MOVED } else { coder::LITERALS };
     let turning = dictionary.work();
@@ -334,26 +341,28 @@ fn mix_literals(
     })
 }
 
-/// By zstd, or by LZMA where there is time.
+/// By zstd, or by LZMA where there is time. Zstd knows no dictionary that was turned: it takes the ranges as they are.
 fn code_literals(
     pieces: &[&[u8]],
     kind: u64,
     choice: Choice,
     raw_lens: &[u64],
-    Dictionary { ranges, moved, shape }: Dictionary,
+    mut dictionary: Dictionary,
     read: &impl Fn(&[Range]) -> Result<Vec<u8>, Failure>,
 ) -> Result<Coded, Failure> {
     let window_log = window_log(raw_lens.iter().sum(), choice.window_log);
-    let bytes = match &moved {
-        Some(moved) => Cow::Borrowed(&moved[..]),
-        None => Cow::Owned(read(&ranges)?),
-    };
     let (coder, bytes) = match choice.effort(kind) {
-        None => (coder::ZSTD, encode_frame(choice.level, window_log, &bytes, pieces)?),
-        Some(effort) => (coder::LZMA, encode_lzma((effort, shape), window_log, &bytes, pieces)?),
+        None => {
+            dictionary.moved = None;
+            let before = &dictionary.bytes(read)?;
+            (coder::ZSTD, encode_frame(choice.level, window_log, before, pieces)?)
+        }
+        Some(effort) => {
+            let coder = if dictionary.moved.is_some() { coder::LZMA_MOVED } else { coder::LZMA };
+            let (how, before) = ((effort, dictionary.shape), &dictionary.bytes(read)?);
+            (coder, encode_lzma(how, window_log, before, pieces)?)
+        }
     };
-    let coder = if moved.is_some() { coder::LZMA_MOVED } else { coder };
-    let dictionary = Dictionary { ranges, moved, shape };
     let turning = dictionary.work();
     Ok(Coded {
         window_log,
@@ -396,4 +405,33 @@ fn code_corrections(
         Some(mixed) if mixed.len() + sparse.len() / MIXED_GAIN < sparse.len() => mixed,
         _ => sparse,
     })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::choice::Coders;
+    use super::*;
+
+    #[test]
+    fn zstd_takes_no_dictionary_that_was_turned() {
+        let code = b"what was turned and what was not".repeat(20);
+        let read = |_: &[Range]| Ok([&[0], &code[..]].concat());
+        let ranges = vec![Range { source: Source::Base(0), offset: 3, len: code.len() as u64 }];
+        let turned = Dictionary::moved(ranges.clone(), &vec![7; code.len()], Shape::Words);
+        let plain = Dictionary { ranges: ranges.clone(), ..Dictionary::default() };
+        let coded = |coders, dictionary: &Dictionary| {
+            let choice = Choice { level: 3, coders, mixing: false, lzma: true, window_log: 20 };
+            let lens = [code.len() as u64];
+            code_literals(&[&code], stream::CODE, choice, &lens, dictionary.clone(), &read).unwrap()
+        };
+        for (coders, coder) in [(Coders::Quick, coder::ZSTD), (Coders::Usual, coder::LZMA_MOVED)] {
+            let coded = coded(coders, &turned);
+            assert_eq!((coded.coder, &coded.dictionary), (coder, &ranges));
+            assert_eq!(coded.turning > 0, coder == coder::LZMA_MOVED);
+        }
+        let (quick, same) = (coded(Coders::Quick, &turned), coded(Coders::Quick, &plain));
+        assert_eq!(quick.pieces[0].bytes, same.pieces[0].bytes);
+        assert_eq!(coded(Coders::Usual, &plain).coder, coder::LZMA);
+    }
 }
