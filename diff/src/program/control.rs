@@ -6,7 +6,7 @@ use super::hooks::{Entry, Source};
 use super::ids::{encoding, generator, op};
 use super::input::out_of_range;
 use super::limits::{EXACT_LEN, OPENED_RATIO, PARAMS_LEN};
-use super::op::{Literal, Op};
+use super::op::{Computed, Literal, Op};
 use super::predict::Predictor;
 use super::quoted::{Form, Hash};
 use super::varint;
@@ -58,25 +58,7 @@ impl ControlReader {
                 Op::Edit { model: operand, source, offset, len }
             }
             op::LIT => Op::Literal { kind: Literal::from_number(operand)?, len: self.len(rest)? },
-            op::GEN => match operand {
-                generator::ZEROS => Op::Zeros { len: self.len(rest)? },
-                generator::SYMBOLS => Op::Symbols { len: self.len(rest)? },
-                generator::FRAME_INDEX => Op::FrameIndex { len: self.len(rest)? },
-                generator::EXCEPTIONS => Op::Exceptions { len: self.len(rest)? },
-                generator::NAMES => Op::Names { len: self.len(rest)? },
-                generator::DIGEST_HEX => Op::DigestHex { slot: self.varint(OPERANDS)? },
-                generator::FOLLOWING => {
-                    let source = self.source()?;
-                    Op::Following { source, len: self.len(rest)? }
-                }
-                generator::MTIME => Op::Mtime { step: varint::unzigzag(self.varint(OPERANDS)?) },
-                generator => match Form::from_generator(generator) {
-                    Some(form) => {
-                        Op::Digest { form, step: varint::unzigzag(self.varint(OPERANDS)?) }
-                    }
-                    None => Op::Generate { generator },
-                },
-            },
+            op::GEN => self.generated(operand, rest)?,
             op::ENTER if operand == encoding::DIGEST => {
                 Op::EnterDigest { slot: self.varint(OPERANDS)? }
             }
@@ -106,6 +88,25 @@ impl ControlReader {
         })
     }
 
+    /// An op whose bytes a generator makes.
+    fn generated(&mut self, id: u64, rest: u64) -> Result<Op, Failure> {
+        if let Some(kind) = Computed::from_generator(id) {
+            return Ok(Op::Computed { kind, len: self.len(rest)? });
+        }
+        if let Some(form) = Form::from_generator(id) {
+            return Ok(Op::Digest { form, step: self.signed(OPERANDS)? });
+        }
+        Ok(match id {
+            generator::DIGEST_HEX => Op::DigestHex { slot: self.varint(OPERANDS)? },
+            generator::FOLLOWING => {
+                let source = self.source()?;
+                Op::Following { source, len: self.len(rest)? }
+            }
+            generator::MTIME => Op::Mtime { step: self.signed(OPERANDS)? },
+            generator => Op::Generate { generator },
+        })
+    }
+
     /// Gives the ops that come next to `take`, as long as it takes them and there are any; they are read
     /// again afterwards.
     pub(crate) fn look_ahead(&mut self, mut rest: u64, mut take: impl FnMut(&Op) -> bool) {
@@ -131,7 +132,7 @@ impl ControlReader {
 
     fn range(&mut self, rest: u64) -> Result<(Source, u64, u64), Failure> {
         let source = self.source()?;
-        let change = varint::unzigzag(self.varint(OFFSETS)?);
+        let change = self.signed(OFFSETS)?;
         let offset = self.predictor.offset(source).wrapping_add(change as u64);
         Ok((source, offset, self.len(rest)?))
     }
@@ -153,6 +154,10 @@ impl ControlReader {
 
     fn varint(&mut self, stream: usize) -> Result<u64, Failure> {
         varint::take(|| self.byte(stream))?.ok_or_else(|| out_of_range("an operand"))
+    }
+
+    fn signed(&mut self, stream: usize) -> Result<i64, Failure> {
+        Ok(varint::unzigzag(self.varint(stream)?))
     }
 
     fn bytes(&mut self, stream: usize, len: usize) -> Result<Vec<u8>, Failure> {
@@ -239,24 +244,8 @@ mod encode {
                     self.code(op::LIT, kind.stream() - crate::program::ids::stream::TEXT);
                     self.len(*len, rest);
                 }
-                Op::Zeros { len } => {
-                    self.code(op::GEN, generator::ZEROS);
-                    self.len(*len, rest);
-                }
-                Op::Symbols { len } => {
-                    self.code(op::GEN, generator::SYMBOLS);
-                    self.len(*len, rest);
-                }
-                Op::FrameIndex { len } => {
-                    self.code(op::GEN, generator::FRAME_INDEX);
-                    self.len(*len, rest);
-                }
-                Op::Exceptions { len } => {
-                    self.code(op::GEN, generator::EXCEPTIONS);
-                    self.len(*len, rest);
-                }
-                Op::Names { len } => {
-                    self.code(op::GEN, generator::NAMES);
+                Op::Computed { kind, len } => {
+                    self.code(op::GEN, kind.generator());
                     self.len(*len, rest);
                 }
                 Op::DigestHex { slot } => {
@@ -344,6 +333,7 @@ mod tests {
 
     fn op() -> impl Strategy<Value = Op> {
         let kind = prop_oneof![Just(Literal::Text), Just(Literal::Code), Just(Literal::Raw)];
+        let computed = prop::sample::select(&Computed::ALL[..]);
         let params = prop::collection::vec(any::<u8>(), 0..40);
         prop_oneof![
             (source(), any::<u64>(), 1u64..).prop_map(|(source, offset, len)| Op::Copy {
@@ -354,11 +344,7 @@ mod tests {
             (0u64..40, source(), any::<u64>(), 1u64..)
                 .prop_map(|(model, source, offset, len)| Op::Edit { model, source, offset, len }),
             (kind, 1u64..500).prop_map(|(kind, len)| Op::Literal { kind, len }),
-            (1u64..5000).prop_map(|len| Op::Zeros { len }),
-            (1u64..5000).prop_map(|len| Op::Symbols { len }),
-            (1u64..5000).prop_map(|len| Op::Names { len }),
-            (1u64..5000).prop_map(|len| Op::FrameIndex { len }),
-            (1u64..5000).prop_map(|len| Op::Exceptions { len }),
+            (computed, 1u64..5000).prop_map(|(kind, len)| Op::Computed { kind, len }),
             any::<u64>().prop_map(|slot| Op::DigestHex { slot }),
             any::<i64>().prop_map(|step| Op::Digest { form: Form::Base64Url, step }),
             (source(), 1u64..).prop_map(|(source, len)| Op::Following { source, len }),

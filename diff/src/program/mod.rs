@@ -50,7 +50,7 @@ pub(crate) use model::{
     version::{Machine, Version, id as model_id},
     walk::Walk,
 };
-pub use op::{Literal, Op};
+pub use op::{Computed, Literal, Op};
 pub use quoted::{Form, Hash, Hasher};
 pub use streams::Range;
 /// Coders, for benches and to measure.

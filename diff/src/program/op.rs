@@ -37,29 +37,11 @@ pub enum Op {
         /// How many, at least 1.
         len: u64,
     },
-    /// Zero bytes.
-    Zeros {
+    /// Computed bytes, of a length that stands here.
+    Computed {
+        /// What they are.
+        kind: Computed,
         /// How many, at least 1.
-        len: u64,
-    },
-    /// Records of symbols, by the model of the run and from columns.
-    Symbols {
-        /// How many bytes, at least 1: whole records.
-        len: u64,
-    },
-    /// Rows of the table that finds frame descriptions, by the model of the run and from columns.
-    FrameIndex {
-        /// How many bytes, at least 1: whole rows.
-        len: u64,
-    },
-    /// Tables of exceptions, by the model of the run and from columns.
-    Exceptions {
-        /// How many bytes, at least 1.
-        len: u64,
-    },
-    /// Names of these symbols.
-    Names {
-        /// How many bytes, at least 1.
         len: u64,
     },
     /// The 64 hexadecimal digits of a digest slot.
@@ -130,19 +112,70 @@ pub enum Op {
 }
 
 impl Op {
-    /// The bytes that a COPY, an EDIT, a LIT, zeros or a table of a model give; none for other ops, which end a run.
-    pub(crate) fn plain_len(&self) -> Option<u64> {
+    /// The bytes that the op gives, as far as it says that: 0 where a generator or a digest does, or where there are none.
+    pub(crate) fn said_len(&self) -> u64 {
         match self {
             Self::Copy { len, .. }
             | Self::Edit { len, .. }
             | Self::Literal { len, .. }
-            | Self::Zeros { len }
-            | Self::Symbols { len }
-            | Self::FrameIndex { len }
-            | Self::Exceptions { len }
-            | Self::Names { len } => Some(*len),
-            _ => None,
+            | Self::Computed { len, .. }
+            | Self::Following { len, .. }
+            | Self::Open { len, .. } => *len,
+            Self::DigestHex { .. } => 64,
+            Self::Mtime { .. } => 4,
+            Self::Generate { .. }
+            | Self::Digest { .. }
+            | Self::EnterHash { .. }
+            | Self::EnterDigest { .. }
+            | Self::Enter { .. }
+            | Self::Leave => 0,
         }
+    }
+
+    /// The bytes that an op gives which goes on with a run; none for other ops, which end it.
+    pub(crate) fn plain_len(&self) -> Option<u64> {
+        let is_plain = matches!(
+            self,
+            Self::Copy { .. } | Self::Edit { .. } | Self::Literal { .. } | Self::Computed { .. }
+        );
+        is_plain.then(|| self.said_len())
+    }
+}
+
+/// Kinds of computed bytes of which the op says how many there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Computed {
+    /// Zero bytes.
+    Zeros,
+    /// Records of symbols, whole ones, by the model of the run and from columns.
+    Symbols,
+    /// Names of these symbols.
+    Names,
+    /// Rows of the table that finds frame descriptions, whole ones, by the model of the run and from columns.
+    FrameIndex,
+    /// Tables of exceptions, by the model of the run and from columns.
+    Exceptions,
+}
+
+impl Computed {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Zeros, Self::Symbols, Self::Names, Self::FrameIndex, Self::Exceptions];
+
+    /// The generator (registry 2) that makes it.
+    pub const fn generator(self) -> u64 {
+        match self {
+            Self::Zeros => generator::ZEROS,
+            Self::Symbols => generator::SYMBOLS,
+            Self::Names => generator::NAMES,
+            Self::FrameIndex => generator::FRAME_INDEX,
+            Self::Exceptions => generator::EXCEPTIONS,
+        }
+    }
+
+    /// What a generator makes, if that is one of these.
+    pub fn from_generator(id: u64) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.generator() == id)
     }
 }
 
@@ -185,15 +218,7 @@ pub(crate) fn ids_of(op: &Op) -> [Option<(Registry, u64)>; 2] {
         Op::Edit { model: 0, .. } => [code(op::EDIT), Some((Registry::Model, ids::model::BYTES))],
         Op::Edit { .. } => [code(op::EDIT), None],
         Op::Literal { .. } => [code(op::LIT), None],
-        Op::Zeros { .. } => [code(op::GEN), Some((Registry::Generator, generator::ZEROS))],
-        Op::Symbols { .. } => [code(op::GEN), Some((Registry::Generator, generator::SYMBOLS))],
-        Op::FrameIndex { .. } => {
-            [code(op::GEN), Some((Registry::Generator, generator::FRAME_INDEX))]
-        }
-        Op::Exceptions { .. } => {
-            [code(op::GEN), Some((Registry::Generator, generator::EXCEPTIONS))]
-        }
-        Op::Names { .. } => [code(op::GEN), Some((Registry::Generator, generator::NAMES))],
+        Op::Computed { kind, .. } => [code(op::GEN), Some((Registry::Generator, kind.generator()))],
         Op::DigestHex { .. } => [code(op::GEN), Some((Registry::Generator, generator::DIGEST_HEX))],
         Op::Generate { generator } => [code(op::GEN), Some((Registry::Generator, *generator))],
         Op::Digest { form, .. } => [code(op::GEN), Some((Registry::Generator, form.generator()))],

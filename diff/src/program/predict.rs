@@ -41,34 +41,19 @@ impl Predictor {
         distance.map_or(0, |distance| self.made.wrapping_add(distance))
     }
 
-    /// An op gave its bytes. Those of generators and digests are counted by [`Predictor::skip`].
+    /// An op gave its bytes. Those of generators and numbered digests are counted by [`Predictor::skip`].
     pub(crate) fn made(&mut self, op: &Op) {
         match op {
-            Op::Copy { source, offset, len } | Op::Edit { source, offset, len, .. } => {
+            Op::Copy { source, offset, .. } | Op::Edit { source, offset, .. } => {
                 self.expect(*source, *offset);
-                self.skip(*len);
             }
-            Op::Literal { len, .. }
-            | Op::Zeros { len }
-            | Op::Symbols { len }
-            | Op::Names { len }
-            | Op::FrameIndex { len }
-            | Op::Exceptions { len }
-            | Op::Following { len, .. } => self.skip(*len),
+            // What follows in the source is expected after the compressed range.
             Op::Open { source, offset, coded_len, len, .. } => {
-                // What follows in the source is expected after the compressed range.
                 self.expect(*source, offset.wrapping_add(*coded_len).wrapping_sub(*len));
-                self.skip(*len);
             }
-            Op::DigestHex { .. } => self.skip(64),
-            Op::Mtime { .. } => self.skip(4),
-            Op::Generate { .. }
-            | Op::Digest { .. }
-            | Op::EnterHash { .. }
-            | Op::EnterDigest { .. }
-            | Op::Enter { .. }
-            | Op::Leave => {}
+            _ => {}
         }
+        self.skip(op.said_len());
     }
 
     /// So many bytes were given.

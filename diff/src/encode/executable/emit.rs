@@ -14,7 +14,7 @@ use super::{File, Tables, model};
 use crate::matching;
 use crate::program::index::ROW;
 use crate::program::{
-    Content, Executable, LEAD, Literal, Op, Params, Range, STRETCH, SYMBOL, Source, model_id,
+    Computed, Content, Executable, LEAD, Literal, Params, Range, STRETCH, SYMBOL, Source, model_id,
 };
 
 /// Bytes of tables of exceptions that are one op.
@@ -192,7 +192,7 @@ impl Emitter<'_> {
         };
         let mut read = run.base.file.reader();
         let (executable, mut work) = (&mut run.executable, 0);
-        self.writer.rows(Op::FrameIndex { len: file.len() as u64 }, |values| {
+        self.writer.rows(Computed::FrameIndex, file.len() as u64, |values| {
             work = executable.index(values, &mut made, row, &mut read)?;
             Ok(())
         })?;
@@ -213,7 +213,7 @@ impl Emitter<'_> {
             let mut made = vec![0; part.len()];
             let mut read = run.base.file.reader();
             let (executable, mut work) = (&mut run.executable, 0);
-            self.writer.rows(Op::Exceptions { len: part.len() as u64 }, |values| {
+            self.writer.rows(Computed::Exceptions, part.len() as u64, |values| {
                 work = executable.exceptions(values, &mut made, Some(&file), &mut read)?;
                 Ok(())
             })?;
@@ -237,7 +237,7 @@ impl Emitter<'_> {
             let wanted = |number: usize| tables.wanted((&symbols, &names), first + number);
             let mut read = run.base.file.reader();
             let (executable, mut work) = (&mut run.executable, 0);
-            self.writer.rows(Op::Symbols { len: records.len() as u64 }, |values| {
+            self.writer.rows(Computed::Symbols, records.len() as u64, |values| {
                 work = executable.symbols(values, &mut records, wanted, &mut read)?;
                 Ok(())
             })?;

@@ -19,7 +19,7 @@ use super::super::model::version::Version;
 use super::super::model::{
     self, Executable, Interval, LEAD, STRETCH, WORK_BYTE, WORK_SYMBOLS, index_memory,
 };
-use super::super::op::{Literal, Op};
+use super::super::op::{Computed, Literal, Op};
 use super::super::stream::Stream;
 use super::super::streams::Range;
 use super::run::absent;
@@ -91,7 +91,7 @@ impl<R: Read, S: Sources> Decoder<R, S> {
             let mut take = |op: &Op| {
                 let Some(len) = op.plain_len() else { return false };
                 reading += u64::from(matches!(op, Op::Copy { .. } | Op::Edit { .. }));
-                has_index |= matches!(op, Op::FrameIndex { .. });
+                has_index |= matches!(op, Op::Computed { kind: Computed::FrameIndex, .. });
                 intervals.extend(interval(op, params, made));
                 made = made.saturating_add(len);
                 true

@@ -11,7 +11,7 @@ use super::super::input::out_of_range;
 use super::super::limits::GENERATED_LEN;
 use super::super::meter::{self, OPENING, WORK_GENERATE, WORK_OP};
 use super::super::model::SYMBOL;
-use super::super::op::{Op, ids_of};
+use super::super::op::{Computed, Op, ids_of};
 use super::super::quoted::Form;
 use super::opening::Opening;
 use super::unit::{Output, Unit};
@@ -43,11 +43,7 @@ enum From {
         offset: u64,
     },
     Stream(u64),
-    Zeros,
-    Symbols,
-    Index,
-    Exceptions,
-    Names,
+    Computed(Computed),
     Open(Box<Opening>),
 }
 
@@ -87,11 +83,7 @@ impl<R: Read, S: Sources> Decoder<R, S> {
                 self.begin_literals(unit, kind, len)?;
                 self.activate(unit, From::Stream(kind.stream()), len)
             }
-            Op::Zeros { len } => self.activate(unit, From::Zeros, len),
-            Op::Symbols { len } => self.activate(unit, From::Symbols, len),
-            Op::FrameIndex { len } => self.activate(unit, From::Index, len),
-            Op::Exceptions { len } => self.activate(unit, From::Exceptions, len),
-            Op::Names { len } => self.activate(unit, From::Names, len),
+            Op::Computed { kind, len } => self.activate(unit, From::Computed(kind), len),
             Op::DigestHex { slot } => self.digest_hex(unit, slot),
             Op::Generate { generator } => self.generate(unit, generator),
             Op::Digest { form, step } => self.digest(unit, form, step),
@@ -142,7 +134,7 @@ impl<R: Read, S: Sources> Decoder<R, S> {
     pub(super) fn produce(&mut self, unit: &mut Unit) -> Result<(), Failure> {
         let Some(mut active) = unit.active.take() else { return Ok(()) };
         let most = match active.from {
-            From::Symbols | From::Index => SYMBOLS_LEN,
+            From::Computed(Computed::Symbols | Computed::FrameIndex) => SYMBOLS_LEN,
             _ => CHUNK_LEN as u64,
         };
         let n = active.left.min(most);
@@ -176,11 +168,11 @@ impl<R: Read, S: Sources> Decoder<R, S> {
                     self.finish_literals(unit, &mut chunk);
                 }
             }
-            From::Zeros => chunk.fill(0),
-            From::Symbols => self.symbols(unit, &mut chunk)?,
-            From::Index => self.index(unit, &mut chunk)?,
-            From::Exceptions => self.exceptions(unit, &mut chunk)?,
-            From::Names => self.names(unit, &mut chunk)?,
+            From::Computed(Computed::Zeros) => chunk.fill(0),
+            From::Computed(Computed::Symbols) => self.symbols(unit, &mut chunk)?,
+            From::Computed(Computed::FrameIndex) => self.index(unit, &mut chunk)?,
+            From::Computed(Computed::Exceptions) => self.exceptions(unit, &mut chunk)?,
+            From::Computed(Computed::Names) => self.names(unit, &mut chunk)?,
             From::Open(opening) => opening.fill(&mut chunk, &mut self.view(0))?,
         }
         if let Some(run) = &mut unit.run {

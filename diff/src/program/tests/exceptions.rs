@@ -185,7 +185,7 @@ fn sample(change: impl FnOnce(&mut Params)) -> (Vec<Vec<u8>>, Vec<u8>, Vec<u8>) 
     for (at, part) in [&wanted[..777], &wanted[777..]].into_iter().enumerate() {
         let mut given = vec![0; part.len()];
         writer
-            .rows(Op::Exceptions { len: part.len() as u64 }, |values| {
+            .rows(Computed::Exceptions, part.len() as u64, |values| {
                 executable.exceptions(values, &mut given, Some(wanted), &mut read).map(|_| ())
             })
             .unwrap();
@@ -237,7 +237,7 @@ fn tables_need_their_areas() {
 #[test]
 fn tables_need_a_model_that_has_them() {
     let mut writer = writer_with(&[vec![1; 100]], Coders::Usual);
-    assert!(writer.rows(Op::Exceptions { len: 24 }, |_| Ok(())).is_err());
+    assert!(writer.rows(Computed::Exceptions, 24, |_| Ok(())).is_err());
     let mut params = params(Source::Base(0));
     (params.version, params.offset) = (Version::Fourth, 0);
     (params.len, params.target_len) = (100, 124);
@@ -246,7 +246,7 @@ fn tables_need_a_model_that_has_them() {
     let place = writer.begin_model(X86_64_SYMBOLS, 9, params.to_bytes().unwrap()).unwrap();
     let source = writer.base(0).unwrap();
     writer.edit_predicted(place.unwrap(), source, 0, &[1; 100], &[0; 100], &[1; 100]).unwrap();
-    writer.rows(Op::Exceptions { len: 24 }, |_| Ok(())).unwrap();
+    writer.rows(Computed::Exceptions, 24, |_| Ok(())).unwrap();
     writer.end_model(1 << 20).unwrap();
     let error = decode(&finish(writer).0, &[vec![1; 100]]).unwrap_err();
     assert!(error.message.contains("tables of exceptions is out of range"), "{}", error.message);

@@ -140,9 +140,11 @@ fn sample(change: impl FnOnce(&mut Params)) -> (Vec<Vec<u8>>, Vec<u8>, Vec<u8>) 
                 Some((word(n * ROW), word(n * ROW + 4)))
             };
             let mut given = vec![0; wanted.len()];
-            let op = Op::FrameIndex { len: wanted.len() as u64 };
+            let len = wanted.len() as u64;
             writer
-                .rows(op, |v| executable.index(v, &mut given, row, &mut read).map(|_| ()))
+                .rows(Computed::FrameIndex, len, |values| {
+                    executable.index(values, &mut given, row, &mut read).map(|_| ())
+                })
                 .unwrap();
             assert_eq!(given, wanted);
             made += wanted.len();

@@ -157,7 +157,7 @@ fn sample(change: impl FnOnce(&mut Params)) -> (Vec<Vec<u8>>, Vec<u8>, Vec<u8>) 
     };
     let mut records = vec![0; to - from];
     writer
-        .rows(Op::Symbols { len: records.len() as u64 }, |values| {
+        .rows(Computed::Symbols, records.len() as u64, |values| {
             executable.symbols(values, &mut records, wanted, &mut read)?;
             Ok(())
         })
@@ -214,7 +214,7 @@ fn what_the_parameters_do_not_allow_is_refused() {
 #[test]
 fn symbols_need_a_model_that_has_them() {
     let mut writer = writer_with(&[vec![1; 100]], Coders::Usual);
-    assert!(writer.rows(Op::Symbols { len: 24 }, |_| Ok(())).is_err());
+    assert!(writer.rows(Computed::Symbols, 24, |_| Ok(())).is_err());
     writer.literal(Literal::Raw, &[1; 100]).unwrap();
     writer.names(5).unwrap();
     let error = decode(&finish(writer).0, &[vec![1; 100]]).unwrap_err();

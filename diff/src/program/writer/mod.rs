@@ -29,7 +29,7 @@ use super::head::{Head, KeptObject};
 use super::hooks::{Encoders, Entry, Source, Sources};
 use super::limits;
 use super::meter::Meter;
-use super::op::{Literal, Op};
+use super::op::{Computed, Literal, Op};
 use super::quoted::Digests;
 use chain::{Chains, Dictionary};
 pub use choice::{Choice, Coders};
@@ -307,7 +307,7 @@ impl<S: Sources + Sync> PayloadWriter<S> {
 
     /// Zero bytes.
     pub fn zeros(&mut self, len: u64) -> Result<(), Failure> {
-        self.push(Op::Zeros { len })
+        self.push(Op::Computed { kind: Computed::Zeros, len })
     }
 
     /// The next piece of a generator that works from columns.

@@ -16,7 +16,7 @@ use super::super::model::index_memory;
 use super::super::model::params::Params;
 use super::super::model::symbol::Values;
 use super::super::model::version::{Machine, of_id};
-use super::super::op::Op;
+use super::super::op::{Computed, Op};
 use super::unit::OpenUnit;
 use super::{PayloadWriter, wrong};
 
@@ -85,7 +85,7 @@ impl OpenUnit {
             return;
         };
         self.run.made += len;
-        if let Op::FrameIndex { .. } = op {
+        if let Op::Computed { kind: Computed::FrameIndex, .. } = op {
             self.run.symbols += std::mem::take(&mut self.run.index);
         }
         self.run.reading += u64::from(matches!(op, Op::Copy { .. } | Op::Edit { .. }));
@@ -133,13 +133,14 @@ impl<S: Sources + Sync> PayloadWriter<S> {
         Ok(Some(self.unit.models.len() as u64))
     }
 
-    /// Rows of a table, which `op` gives, whose columns `describe` puts.
+    /// Rows of a table, whole ones of `len` bytes together, whose columns `describe` puts.
     ///
     /// # Errors
     /// What `describe` or writing a unit fails with; no model was begun.
     pub fn rows(
         &mut self,
-        op: Op,
+        kind: Computed,
+        len: u64,
         describe: impl FnOnce(&mut Collected<'_>) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         self.flush_op()?;
@@ -155,7 +156,7 @@ impl<S: Sources + Sync> PayloadWriter<S> {
             self.cut_slice()?;
         }
         self.unit.bytes(stream::RAW, &raw);
-        self.emit(op)?;
+        self.emit(Op::Computed { kind, len })?;
         self.cut_slice_if_full()
     }
 
@@ -164,7 +165,7 @@ impl<S: Sources + Sync> PayloadWriter<S> {
     /// # Errors
     /// What writing a unit fails with.
     pub fn names(&mut self, len: u64) -> Result<(), Failure> {
-        self.push(Op::Names { len })
+        self.push(Op::Computed { kind: Computed::Names, len })
     }
 
     /// What needed the model is written; `work` is what the model did beside the bytes that it predicted.

@@ -1,30 +1,6 @@
-//! What ops give, and which go on where the one before ended.
+//! Ops that go on where the one before ended.
 
-use super::super::op::Op;
-
-/// The bytes that an op gives as its operands say.
-pub(super) fn op_len(op: &Op) -> u64 {
-    match op {
-        Op::Copy { len, .. }
-        | Op::Edit { len, .. }
-        | Op::Literal { len, .. }
-        | Op::Open { len, .. }
-        | Op::Following { len, .. }
-        | Op::Symbols { len }
-        | Op::Names { len }
-        | Op::FrameIndex { len }
-        | Op::Exceptions { len }
-        | Op::Zeros { len } => *len,
-        Op::DigestHex { .. }
-        | Op::Digest { .. }
-        | Op::Mtime { .. }
-        | Op::EnterHash { .. }
-        | Op::Generate { .. }
-        | Op::EnterDigest { .. }
-        | Op::Enter { .. }
-        | Op::Leave => 0,
-    }
-}
+use super::super::op::{Computed, Op};
 
 /// Makes `last` longer by an op that continues it.
 pub(super) fn extend(last: &mut Op, op: &Op) -> bool {
@@ -39,7 +15,9 @@ pub(super) fn extend(last: &mut Op, op: &Op) -> bool {
             Op::Edit { model: m, source: s, offset: o, len: n },
         ) if model == m && source == s && *offset + *len == *o => *len += n,
         (Op::Literal { kind, len }, Op::Literal { kind: k, len: n }) if kind == k => *len += n,
-        (Op::Zeros { len }, Op::Zeros { len: n }) | (Op::Names { len }, Op::Names { len: n }) => {
+        (Op::Computed { kind, len }, Op::Computed { kind: k, len: n })
+            if kind == k && matches!(kind, Computed::Zeros | Computed::Names) =>
+        {
             *len += n;
         }
         _ => return false,

@@ -11,11 +11,11 @@ use super::super::ids::{Registry, stream};
 use super::super::limits::{CONTROL_LEN, UNIT_OPS};
 use super::super::meter::{self, OPENING, WORK_GENERATE, WORK_OP};
 use super::super::model;
-use super::super::op::{Literal, Op, ids_of};
+use super::super::op::{Computed, Literal, Op, ids_of};
 use super::chain::{Mark, PartRef, Piece};
 use super::ledger::{Owner, Shares};
 use super::model::Run;
-use super::ops::{extend, op_len};
+use super::ops::extend;
 use super::{PayloadWriter, wrong};
 
 /// A slice is cut when its bytes reach this length, which leaves room for a last piece and for what
@@ -187,7 +187,7 @@ impl OpenUnit {
 impl<S: Sources + Sync> PayloadWriter<S> {
     /// Takes an op that gives bytes; it may become part of the one before.
     pub(super) fn push(&mut self, op: Op) -> Result<(), Failure> {
-        if op_len(&op) == 0 {
+        if op.said_len() == 0 {
             return Ok(());
         }
         if self.unit.last.as_mut().is_some_and(|(last, _)| extend(last, &op)) {
@@ -230,7 +230,7 @@ impl<S: Sources + Sync> PayloadWriter<S> {
 
     /// Writes an op that gives what its operands say.
     pub(super) fn emit(&mut self, op: Op) -> Result<(), Failure> {
-        let len = op_len(&op);
+        let len = op.said_len();
         if let (Op::Edit { .. }, Some(mixing)) = (&op, &mut self.mixing) {
             mixing.end_op();
         }
@@ -332,7 +332,11 @@ impl<S: Sources + Sync> PayloadWriter<S> {
         {
             self.meter.work(len.saturating_mul(model::WORK_BYTE))?;
         }
-        if let Op::Symbols { len } | Op::FrameIndex { len } | Op::Exceptions { len } = op {
+        if let Op::Computed {
+            kind: Computed::Symbols | Computed::FrameIndex | Computed::Exceptions,
+            len,
+        } = op
+        {
             self.meter.work(len.saturating_mul(model::WORK_SYMBOLS))?;
         }
         if let Op::Open { coded_len, .. } = op {
