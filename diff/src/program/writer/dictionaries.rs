@@ -18,7 +18,7 @@ impl<S: Sources + Sync> PayloadWriter<S> {
         for range in dictionaries.iter().flat_map(|(_, ranges)| ranges) {
             self.check_range(range.source, range.offset, range.len)?;
             len = len.saturating_add(range.len);
-            if self.caller_index(range.source).is_none() {
+            if !self.bases.knows(range.source) {
                 return Err(wrong("a dictionary lies in a kept object of unknown bytes"));
             }
         }

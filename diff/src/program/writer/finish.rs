@@ -8,7 +8,7 @@ use dd_inspect::failure::Failure;
 use tempfile::SpooledTempFile;
 
 use super::super::head::{Head, KeptObject};
-use super::super::hooks::{Source, Sources};
+use super::super::hooks::Sources;
 use super::super::input::io_failure;
 use super::super::kept::{Place, Placement};
 use super::super::streams::{Range, Record};
@@ -45,12 +45,7 @@ impl Spool {
 impl<S: Sources + Sync> PayloadWriter<S> {
     /// Codes what waits and writes the units that are complete.
     pub(super) fn drain(&mut self, end: bool) -> Result<(), Failure> {
-        let (bytes, used, kept) = (&self.bytes, &self.used, &self.kept_bytes);
-        let index = |source: Source| match source {
-            Source::Base(place) => used.get(place as usize).copied(),
-            Source::Kept(index) => kept.get(&index).copied(),
-        };
-        let read = |ranges: &[Range]| read_dictionary(bytes, index, ranges);
+        let read = |ranges: &[Range]| self.bases.dictionary(ranges);
         self.chains.code(end, self.options.choice, &read)?;
         while let Some(unit) = self.closed.front() {
             let slices = unit.slices.iter().flat_map(|slice| &slice.parts);
@@ -215,7 +210,7 @@ impl<S: Sources + Sync> PayloadWriter<S> {
         let generators = self.generators.iter().map(|(_, id)| meter::generator(*id)).sum::<u64>();
         let head = Head {
             ids: self.ids.iter().copied().collect(),
-            sources: self.used.iter().filter_map(|&index| Some(self.bases.get(index)?.0)).collect(),
+            sources: self.bases.used().map(|(diff_id, _)| diff_id).collect(),
             output_len: self.output_len,
             kept: self.kept.clone(),
             slots: self.slots,
@@ -226,8 +221,7 @@ impl<S: Sources + Sync> PayloadWriter<S> {
             // Headers of a base may be longer than was counted.
             work: self.meter.work_done() + self.meter.work_done() / 4 + (1 << 20),
         };
-        let sources_len =
-            self.used.iter().filter_map(|&index| Some(self.bases.get(index)?.1)).sum();
+        let sources_len = self.bases.used().map(|(_, len)| len).sum();
         let work_allowed = meter::work_allowed(sources_len, head.output_len);
         if head.ops > meter::ops_allowed(head.produced()) || head.work > work_allowed {
             return Err(wrong("more ops or work than a payload of this length may have"));
@@ -281,28 +275,4 @@ fn put_all(records: &[(Record, u64)], coded: &[u8], out: &mut Vec<u8>) {
     varint::put(out, records.len() as u64);
     records.iter().for_each(|(record, _)| record.put(out));
     out.extend_from_slice(coded);
-}
-
-/// The ranges of a dictionary after a zero byte; nothing for no ranges.
-fn read_dictionary(
-    bytes: &impl Sources,
-    index: impl Fn(Source) -> Option<usize>,
-    ranges: &[Range],
-) -> Result<Vec<u8>, Failure> {
-    let len: u64 = ranges.iter().map(|range| range.len).sum();
-    if len == 0 {
-        return Ok(Vec::new());
-    }
-    let mut dictionary = vec![0; len as usize + 1];
-    let mut at = 1;
-    for range in ranges {
-        let index = index(range.source).ok_or_else(|| wrong("a dictionary"))?;
-        let end = at + range.len as usize;
-        let room = dictionary.get_mut(at..end).ok_or_else(|| wrong("a dictionary"))?;
-        bytes
-            .read_at(index, range.offset, room)
-            .map_err(|error| io_failure("reading a base layer", error))?;
-        at = end;
-    }
-    Ok(dictionary)
 }

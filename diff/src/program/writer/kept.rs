@@ -8,6 +8,15 @@ use super::super::limits;
 use super::unit::OpenUnit;
 use super::{PayloadWriter, wrong};
 
+/// A source is made or read in a unit: if it is a kept object, it is needed until then.
+pub(super) fn keep(kept: &mut [KeptObject], source: Source, unit: u64) {
+    if let Source::Kept(index) = source
+        && let Some(object) = kept.get_mut(index as usize)
+    {
+        object.last = unit;
+    }
+}
+
 impl<S: Sources + Sync> PayloadWriter<S> {
     /// The ops that follow make a kept object of this size, until [`PayloadWriter::end_kept`].
     pub fn begin_kept(&mut self, size: u64) -> Result<Source, Failure> {
@@ -27,16 +36,8 @@ impl<S: Sources + Sync> PayloadWriter<S> {
     /// so that dictionaries may lie in it.
     pub fn kept_bytes(&mut self, kept: Source, index: usize) -> Result<(), Failure> {
         let Source::Kept(kept) = kept else { return Err(wrong("this is no kept object")) };
-        self.kept_bytes.insert(kept, index);
+        self.bases.set_kept(kept, index);
         Ok(())
-    }
-
-    /// Where the caller's bytes have the content of a source.
-    pub(super) fn caller_index(&self, source: Source) -> Option<usize> {
-        match source {
-            Source::Base(place) => self.used.get(place as usize).copied(),
-            Source::Kept(index) => self.kept_bytes.get(&index).copied(),
-        }
     }
 
     /// The kept object is whole; from here on it can be read.

@@ -3,6 +3,7 @@
 //! Units, slices, expected offsets, coders and the needs that the head declares are found here; the
 //! bytes depend on the calls and [`WriterOptions`] alone, not on threads.
 
+mod bases;
 mod chain;
 mod choice;
 mod dictionaries;
@@ -31,9 +32,11 @@ use super::limits;
 use super::meter::Meter;
 use super::op::{Computed, Literal, Op};
 use super::quoted::Digests;
+use bases::Bases;
 use chain::{Chains, Dictionary};
 pub use choice::{Choice, Coders};
 use finish::Spool;
+use kept::keep;
 use ledger::Ledger;
 pub use ledger::Owner;
 use unit::{ClosedUnit, OpenUnit};
@@ -86,11 +89,7 @@ pub struct PayloadSummary {
 /// an encoding left that was not entered, an object longer than declared.
 pub struct PayloadWriter<S> {
     options: WriterOptions,
-    bases: Vec<(DiffId, u64)>,
-    /// Places in the head of the base layers in use, by the caller's index; and the other way round.
-    places: BTreeMap<usize, u32>,
-    used: Vec<usize>,
-    bytes: S,
+    bases: Bases<S>,
     dictionaries: BTreeMap<u64, Dictionary>,
     chains: Chains,
     /// Codes the corrections of the open chain as they come.
@@ -102,8 +101,6 @@ pub struct PayloadWriter<S> {
     units_begun: u64,
     ops: u64,
     kept: Vec<KeptObject>,
-    /// Where the caller's bytes have the content of kept objects.
-    kept_bytes: BTreeMap<u32, usize>,
     output_len: u64,
     slots: u64,
     digests: Digests,
@@ -145,10 +142,7 @@ impl<S: Sources + Sync> PayloadWriter<S> {
             mixes_no_more: false,
             spool: Spool::new(&options.spool_dir),
             options,
-            bases,
-            places: BTreeMap::new(),
-            used: Vec::new(),
-            bytes,
+            bases: Bases::new(bases, bytes),
             dictionaries: BTreeMap::new(),
             chains: Chains::default(),
             unit: OpenUnit::new(None, None),
@@ -156,7 +150,6 @@ impl<S: Sources + Sync> PayloadWriter<S> {
             units_begun: 0,
             ops: 0,
             kept: Vec::new(),
-            kept_bytes: BTreeMap::new(),
             output_len: 0,
             slots: 0,
             digests: Digests::default(),
@@ -178,15 +171,7 @@ impl<S: Sources + Sync> PayloadWriter<S> {
     /// # Errors
     /// No such base layer.
     pub fn base(&mut self, index: usize) -> Result<Source, Failure> {
-        if index >= self.bases.len() {
-            return Err(wrong("no such base layer"));
-        }
-        let next = self.used.len() as u32;
-        let place = *self.places.entry(index).or_insert(next);
-        if place == next {
-            self.used.push(index);
-        }
-        Ok(Source::Base(place))
+        self.bases.take(index).ok_or_else(|| wrong("no such base layer"))
     }
 
     /// What follows belongs to this owner.
@@ -327,8 +312,8 @@ impl<S: Sources + Sync> PayloadWriter<S> {
         let before = self.unit.columns.len();
         let Some(entry) = describe(&mut self.unit.columns) else { return Ok(false) };
         self.unit.columns_grew(self.unit.columns.len() - before);
-        if let Some((Source::Kept(index), _)) = entry.base {
-            self.read_kept(index);
+        if let Some((source, _)) = entry.base {
+            keep(&mut self.kept, source, self.units_begun);
         }
         self.emit_generated(Op::Generate { generator }, out_len, Some(entry))?;
         Ok(true)
@@ -416,11 +401,7 @@ impl<S: Sources + Sync> PayloadWriter<S> {
 
     fn check_range(&self, source: Source, offset: u64, len: u64) -> Result<(), Failure> {
         let source_len = match source {
-            Source::Base(place) => self
-                .used
-                .get(place as usize)
-                .and_then(|&index| self.bases.get(index))
-                .map(|base| base.1),
+            Source::Base(place) => self.bases.len(place),
             Source::Kept(index) => self
                 .kept
                 .get(index as usize)

@@ -13,6 +13,7 @@ use super::super::meter::{self, OPENING, WORK_GENERATE, WORK_OP};
 use super::super::model;
 use super::super::op::{Computed, Literal, Op, ids_of};
 use super::chain::{Mark, PartRef, Piece};
+use super::kept::keep;
 use super::ledger::{Owner, Shares};
 use super::model::Run;
 use super::ops::extend;
@@ -344,23 +345,16 @@ impl<S: Sources + Sync> PayloadWriter<S> {
             let unit = &mut self.unit;
             unit.frames_peak = unit.frames_peak.max(unit.frames_held + OPENING);
         }
-        if let Op::Copy { source: Source::Kept(index), .. }
-        | Op::Edit { source: Source::Kept(index), .. }
-        | Op::Following { source: Source::Kept(index), .. }
-        | Op::Open { source: Source::Kept(index), .. } = op
+        if let Op::Copy { source, .. }
+        | Op::Edit { source, .. }
+        | Op::Following { source, .. }
+        | Op::Open { source, .. } = op
         {
-            self.read_kept(*index);
+            keep(&mut self.kept, *source, self.units_begun);
         }
         self.ids
             .extend(ids_of(op).into_iter().flatten().map(|(registry, id)| (registry as u64, id)));
         Ok(())
-    }
-
-    /// A kept object is made or read in the present unit.
-    pub(super) fn read_kept(&mut self, index: u32) {
-        if let Some(object) = self.kept.get_mut(index as usize) {
-            object.last = self.units_begun;
-        }
     }
 
     /// Counts bytes on their way out.
@@ -405,11 +399,7 @@ impl<S: Sources + Sync> PayloadWriter<S> {
             if piece.raw_len() > 0 {
                 let dictionary = self.dictionaries.get(&kind);
                 for range in dictionary.iter().flat_map(|dictionary| &dictionary.ranges) {
-                    if let Source::Kept(index) = range.source
-                        && let Some(object) = self.kept.get_mut(index as usize)
-                    {
-                        object.last = self.units_begun;
-                    }
+                    keep(&mut self.kept, range.source, self.units_begun);
                 }
                 let part = self.chains.append(kind, dictionary, piece);
                 self.ledger.wait(part.chain, part.piece, shares);
@@ -454,7 +444,7 @@ impl<S: Sources + Sync> PayloadWriter<S> {
             })
             .collect();
         if let Some(index) = unit.kept {
-            self.read_kept(index);
+            keep(&mut self.kept, Source::Kept(index), self.units_begun);
         }
         self.units_begun += 1;
         self.ops += unit.ops;
