@@ -9,12 +9,14 @@ use tempfile::SpooledTempFile;
 
 use super::super::head::{Head, KeptObject};
 use super::super::hooks::Sources;
+use super::super::ids::{Registry, coder};
 use super::super::input::io_failure;
 use super::super::kept::{Place, Placement};
 use super::super::streams::{Range, Record};
 use super::super::{meter, varint};
 use super::chain::PartRef;
-use super::unit::{ClosedSlice, ClosedUnit};
+use super::slice::ClosedSlice;
+use super::unit::ClosedUnit;
 use super::{PayloadSummary, PayloadWriter, wrong};
 
 /// A stream that takes less memory than this may stay open.
@@ -166,7 +168,7 @@ impl<S: Sources + Sync> PayloadWriter<S> {
             if part.piece == 0 {
                 self.meter.work(chain.turning)?;
             }
-            let continued = part.piece > 0 && chain.coder != super::super::ids::coder::STORED;
+            let continued = part.piece > 0 && chain.coder != coder::STORED;
             let record = Record {
                 kind: part.kind,
                 coder: chain.coder,
@@ -192,6 +194,12 @@ impl<S: Sources + Sync> PayloadWriter<S> {
             self.note_stream(kind, coder);
         }
         Ok((records, coded))
+    }
+
+    /// Notes ids of the frame itself.
+    fn note_stream(&mut self, kind: u64, coder: u64) {
+        self.ids.insert((Registry::Stream as u64, kind));
+        self.ids.insert((Registry::Coder as u64, coder));
     }
 
     /// Writes the payload.

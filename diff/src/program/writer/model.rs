@@ -115,7 +115,7 @@ impl<S: Sources + Sync> PayloadWriter<S> {
         }
         let full = self.unit.models.len() as u64 == UNIT_MODELS || self.unit.ops + ops > MODEL_OPS;
         if full || self.unit.run.made > 0 {
-            if self.unit.depth() > 0 {
+            if self.unit.frames.depth() > 0 {
                 return Ok(None);
             }
             self.next_unit()?;
@@ -152,7 +152,7 @@ impl<S: Sources + Sync> PayloadWriter<S> {
         describe(&mut collected)?;
         let raw = collected.raw;
         self.unit.columns_grew(self.unit.columns.len() - before);
-        if raw.len() > self.unit.room() {
+        if raw.len() > self.unit.slice.room() {
             self.cut_slice()?;
         }
         self.unit.bytes(stream::RAW, &raw);
@@ -178,5 +178,31 @@ impl<S: Sources + Sync> PayloadWriter<S> {
         }
         self.meter.work(work)?;
         self.flush_op()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::hooks::Source;
+    use super::*;
+
+    #[test]
+    fn a_run_counts_what_reads_and_its_table() {
+        let mut unit = OpenUnit { in_model: true, ..OpenUnit::default() };
+        let copy = Op::Copy { source: Source::Base(0), offset: 0, len: 5 };
+        let index = Op::Computed { kind: Computed::FrameIndex, len: 8 };
+        unit.run = Run { index: 1000, has_model: true, ..Run::default() };
+        for op in [&copy, &copy] {
+            unit.note_run(op);
+        }
+        assert_eq!((unit.models_peak, unit.in_run()), (meter::model(2), true));
+        for op in [&index, &index] {
+            unit.note_run(op);
+        }
+        assert_eq!(unit.models_peak, meter::model(2) + 1000);
+        unit.note_run(&Op::Leave);
+        assert!(!unit.in_run());
+        (0..5).for_each(|_| unit.note_run(&copy));
+        assert_eq!(unit.models_peak, meter::model(2) + 1000);
     }
 }

@@ -16,7 +16,7 @@ impl<S: Sources + Sync> PayloadWriter<S> {
     /// Encodings are nested too deep.
     pub fn enter_hash(&mut self, hash: Hash) -> Result<(), Failure> {
         self.flush_op()?;
-        if self.unit.depth() == 0 && self.unit.models.len() as u64 == UNIT_MODELS {
+        if self.unit.frames.depth() == 0 && self.unit.models.len() as u64 == UNIT_MODELS {
             // No unit can begin inside.
             self.next_unit()?;
         }
@@ -42,7 +42,7 @@ impl<S: Sources + Sync> PayloadWriter<S> {
         self.flush_op()?;
         let distance = u32::from_le_bytes(bytes).wrapping_sub(self.mtime as u32);
         let step = i64::from(distance as i32);
-        self.emit_generated(Op::Mtime { step }, 4, None)
+        self.emit(Op::Mtime { step })
     }
 
     /// The bytes of a source after those that the last such call gave, at first from its start.
