@@ -1,13 +1,63 @@
 //! Dictionaries: ranges of sources that help to code literals.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use dd_inspect::failure::Failure;
 
+use super::super::coder::Shape;
 use super::super::hooks::Sources;
 use super::super::limits;
+use super::super::model;
 use super::super::op::Literal;
 use super::super::streams::Range;
-use super::chain::Dictionary;
 use super::{PayloadWriter, wrong};
+
+/// What helps to code literals.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Dictionary {
+    pub(super) ranges: Vec<Range>,
+    /// A zero byte and the bytes of the ranges, where a model turned them.
+    pub(super) moved: Option<Arc<[u8]>>,
+    /// What of it and of what it helps is coded.
+    pub(super) shape: Shape,
+}
+
+impl Dictionary {
+    /// Ranges whose bytes a model turned; none where there are no bytes.
+    pub(super) fn moved(ranges: Vec<Range>, bytes: &[u8], shape: Shape) -> Self {
+        if bytes.is_empty() {
+            return Self::default();
+        }
+        Self { ranges, moved: Some([&[0], bytes].concat().into()), shape }
+    }
+
+    /// Bytes that wait with what it helps to code.
+    pub(super) fn held(&self) -> usize {
+        self.moved.as_ref().map_or(0, |moved| moved.len())
+    }
+
+    /// A zero byte and the bytes of the ranges, which `read` gives where no model turned them.
+    pub(super) fn bytes(
+        &self,
+        read: &impl Fn(&[Range]) -> Result<Vec<u8>, Failure>,
+    ) -> Result<Cow<'_, [u8]>, Failure> {
+        Ok(match &self.moved {
+            Some(moved) => Cow::Borrowed(moved),
+            None => Cow::Owned(read(&self.ranges)?),
+        })
+    }
+
+    /// The most work of turning its bytes.
+    pub(super) fn work(&self) -> u64 {
+        let work = |range: &Range| {
+            range.len * model::WORK_BYTE
+                + range.len.div_ceil(model::PAGE) * model::WORK_PAGE
+                + model::WORK_PAGE
+        };
+        self.moved.iter().flat_map(|_| &self.ranges).map(work).sum()
+    }
+}
 
 impl<S: Sources + Sync> PayloadWriter<S> {
     /// From here on these ranges, at most 8 MiB together, help to code literals.

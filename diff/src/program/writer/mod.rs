@@ -6,6 +6,7 @@
 mod bases;
 mod chain;
 mod choice;
+mod coding;
 mod content;
 mod cut;
 mod dictionaries;
@@ -39,8 +40,9 @@ use super::meter::Meter;
 use super::op::Op;
 use super::quoted::Digests;
 use bases::Bases;
-use chain::{Chains, Dictionary};
+use chain::Chains;
 pub use choice::{Choice, Coders};
+use dictionaries::Dictionary;
 use finish::Spool;
 use kept::keep;
 use ledger::Ledger;
