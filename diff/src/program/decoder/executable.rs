@@ -82,37 +82,48 @@ impl<R: Read, S: Sources> Decoder<R, S> {
                 found
             }
         };
-        let mut run = Run { made: 0, model: None, held: 0, last: Vec::new() };
-        if let Some(model) = model {
-            let params = usize::try_from(model - 1).ok().and_then(|place| unit.models.get(place));
-            let params = params.ok_or_else(|| out_of_range("a model"))?;
-            let mut intervals = Vec::new();
-            let (mut made, mut reading, mut has_index) = (0, 0, false);
-            let mut take = |op: &Op| {
-                let Some(len) = op.plain_len() else { return false };
-                reading += u64::from(matches!(op, Op::Copy { .. } | Op::Edit { .. }));
-                has_index |= matches!(op, Op::Computed { kind: Computed::FrameIndex, .. });
-                intervals.extend(interval(op, params, made));
-                made = made.saturating_add(len);
-                true
-            };
-            take(op);
-            unit.control.look_ahead(rest, take);
-            let index = if has_index { index_memory(params) } else { 0 };
-            let tables = meter::model_tables(params);
-            run.held = meter::model(reading) + tables + index;
-            let (params, intervals) = (params.clone(), intervals.into_iter());
-            let spare = self.spares.tables.take();
-            self.hold(run.held)?;
-            self.meter.work(meter::ready(meter::model(0) + tables))?;
-            let executable = match spare {
-                Some(spare) => Executable::again(*spare, params, intervals),
-                None => Executable::new(params, intervals),
-            };
-            run.model = Some((model, Box::new(executable)));
-        }
+        let run = match model {
+            Some(model) => self.run_with(unit, model, op, rest)?,
+            None => Run { made: 0, model: None, held: 0, last: Vec::new() },
+        };
         unit.run = Some(run);
         Ok(())
+    }
+
+    /// A run with a model, which begins with `op`; `rest` is what is left of the entry behind that.
+    fn run_with(
+        &mut self,
+        unit: &mut Unit,
+        model: u64,
+        op: &Op,
+        rest: u64,
+    ) -> Result<Run, Failure> {
+        let params = usize::try_from(model - 1).ok().and_then(|place| unit.models.get(place));
+        let params = params.ok_or_else(|| out_of_range("a model"))?;
+        let mut intervals = Vec::new();
+        let (mut made, mut reading, mut has_index) = (0, 0, false);
+        let mut take = |op: &Op| {
+            let Some(len) = op.plain_len() else { return false };
+            reading += u64::from(matches!(op, Op::Copy { .. } | Op::Edit { .. }));
+            has_index |= matches!(op, Op::Computed { kind: Computed::FrameIndex, .. });
+            intervals.extend(interval(op, params, made));
+            made = made.saturating_add(len);
+            true
+        };
+        take(op);
+        unit.control.look_ahead(rest, take);
+        let index = if has_index { index_memory(params) } else { 0 };
+        let tables = meter::model_tables(params);
+        let held = meter::model(reading) + tables + index;
+        let (params, intervals) = (params.clone(), intervals.into_iter());
+        let spare = self.spares.tables.take();
+        self.hold(held)?;
+        self.meter.work(meter::ready(meter::model(0) + tables))?;
+        let executable = match spare {
+            Some(spare) => Executable::again(*spare, params, intervals),
+            None => Executable::new(params, intervals),
+        };
+        Ok(Run { made: 0, model: Some((model, Box::new(executable))), held, last: Vec::new() })
     }
 
     /// The run is over.
