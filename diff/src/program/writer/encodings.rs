@@ -52,6 +52,7 @@ impl<S: Sources + Sync> PayloadWriter<S> {
             return Err(wrong("encodings are nested too deep"));
         }
         if self.unit.frames.depth() == 0 && !self.unit.has_room_for_models() {
+            // No unit can begin inside.
             self.next_unit()?;
         }
         if !exact.is_empty() && exact.len() > self.unit.slice.room() {

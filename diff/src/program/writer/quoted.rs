@@ -3,7 +3,6 @@
 use dd_inspect::failure::Failure;
 
 use super::super::hooks::{Source, Sources};
-use super::super::limits::UNIT_MODELS;
 use super::super::op::Op;
 use super::super::quoted::{Form, Hash};
 use super::{PayloadWriter, wrong};
@@ -15,11 +14,6 @@ impl<S: Sources + Sync> PayloadWriter<S> {
     /// # Errors
     /// Encodings are nested too deep.
     pub fn enter_hash(&mut self, hash: Hash) -> Result<(), Failure> {
-        self.flush_op()?;
-        if self.unit.frames.depth() == 0 && self.unit.models.len() as u64 == UNIT_MODELS {
-            // No unit can begin inside.
-            self.next_unit()?;
-        }
         self.enter(Op::EnterHash { hash }, &[])
     }
 
@@ -29,8 +23,8 @@ impl<S: Sources + Sync> PayloadWriter<S> {
     /// No such digest was entered and left.
     pub fn digest(&mut self, form: Form, number: u64) -> Result<(), Failure> {
         self.flush_op()?;
-        let step = self.digests.step_to(number).ok_or_else(|| wrong("there is no such digest"))?;
-        let (step, len) = step;
+        let step = self.digests.step_to(number);
+        let (step, len) = step.ok_or_else(|| wrong("there is no such digest"))?;
         self.emit_generated(Op::Digest { form, step }, form.text_len(len) as u64, None)
     }
 
