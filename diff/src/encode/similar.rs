@@ -167,7 +167,6 @@ fn window_covers(base: &[u8], target: &[u8], ways: &Ways, costs: &Costs) -> Vec<
 
 /// What covers come to in bytes, about: their corrections coded, the rest as `costs` says.
 fn measured(base: &[u8], target: &[u8], covers: &[matching::Cover], costs: &Costs) -> usize {
-    let covered: usize = covers.iter().map(|cover| cover.len).sum();
     let Ok(corrections) = inner::measured(|corrections| {
         for cover in covers {
             let before = &base[cover.base..cover.base_end()];
@@ -179,7 +178,7 @@ fn measured(base: &[u8], target: &[u8], covers: &[matching::Cover], costs: &Cost
         }
         Ok::<_, Infallible>(())
     });
-    corrections + costs.beside(covers.len(), target.len().saturating_sub(covered))
+    corrections + costs.beside(covers, target.len())
 }
 
 /// What is found where both sides, each of at most half of `memory`, are executables and their model pays.

@@ -23,9 +23,11 @@ impl Costs {
     /// Of all else.
     pub const BYTES: Self = Self { literal: 9, cover: 160, difference: 28 };
 
-    /// What so many covers and so many bytes of literals cost in bytes, without differences.
-    pub(crate) fn beside(&self, covers: usize, literals: usize) -> usize {
-        (self.cover as usize * covers + self.literal as usize * literals) / 16
+    /// What covers of a target and its literals, all bytes beside these, cost in bytes, without differences.
+    pub(crate) fn beside(&self, covers: &[Cover], target_len: usize) -> usize {
+        let covered = covers.iter().map(|cover| cover.len).sum();
+        let literals = target_len.saturating_sub(covered);
+        (self.cover as usize * covers.len() + self.literal as usize * literals) / 16
     }
 }
 
@@ -166,8 +168,8 @@ mod tests {
     #[test]
     fn covers_and_literals_cost_beside_differences() {
         let costs = Costs { literal: 8, cover: 240, difference: 14 };
-        assert_eq!(costs.beside(2, 100), 30 + 50);
-        assert_eq!(costs.beside(0, 0), 0);
+        assert_eq!(costs.beside(&[cover(0, 7, 20), cover(50, 7, 30)], 150), 30 + 50);
+        assert_eq!(costs.beside(&[], 0), 0);
     }
 
     #[test]

@@ -80,7 +80,6 @@ pub(super) fn measured(
 ) -> anyhow::Result<usize> {
     let covers = pair.whole(scored);
     let mut executable = model(&pair.params, covers.iter().copied());
-    let covered: usize = covers.iter().map(|cover| cover.len).sum();
     let mut work = 0;
     let corrections = inner::measured(|corrections| {
         for cover in &covers {
@@ -97,6 +96,5 @@ pub(super) fn measured(
         }
         anyhow::Ok(())
     })?;
-    let literals = (target.len() as usize).saturating_sub(covered);
-    Ok(corrections + pair.costs().beside(covers.len(), literals))
+    Ok(corrections + pair.costs().beside(&covers, target.len() as usize))
 }
