@@ -58,7 +58,16 @@ fn files() -> Vec<Vec<u8>> {
         r#""deflate":"zlib","level":9,"mem_level":8"#,
         &plain[..30_000],
     );
+    let frame = |plain: &[u8]| {
+        encoded(r#"{"encoding":"zstd-klauspost","release":"1.17.8","level":"default"}"#, plain)
+    };
+    let digest = dd_inspect::digest::Digest::of(&plain[600..]);
+    let table =
+        frame(format!(r#"{{"entries":[{{"digest":"{digest}","size":89400}}]}}"#).as_bytes());
+    let len = (table.len() as u32).to_le_bytes();
+    let table = [&[0x50, 0x2a, 0x4d, 0x18][..], &len, &table].concat();
     vec![
+        [frame(&plain[..600]), frame(&plain[600..]), table].concat(),
         gzip(unix, r#""deflate":"pigz","level":6,"block":32768"#, &plain),
         gzip(unix, r#""deflate":"zlib","level":0,"mem_level":8"#, &plain[..3000]),
         gzip(

@@ -5,12 +5,14 @@
 
 #![no_main]
 
+mod mutate;
+
 use std::sync::Arc;
 
 use dd_diff::encode::{File, Layer, Options, encode};
 use dd_diff::program::{Decoder, Limits, MemorySources};
 use dd_inspect::digest::DiffId;
-use libfuzzer_sys::fuzz_target;
+use libfuzzer_sys::{fuzz_mutator, fuzz_target};
 
 fn layer(bytes: &[u8]) -> Layer {
     let mut files = Vec::new();
@@ -29,8 +31,15 @@ fn layer(bytes: &[u8]) -> Layer {
     Layer::new(DiffId::of(bytes), Arc::new(bytes.to_vec()), files)
 }
 
+/// Level and techniques, and where the target begins.
+const HEAD: usize = 5;
+
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    mutate::mutate(data, size, max_size, seed, HEAD)
+});
+
 fuzz_target!(|data: &[u8]| {
-    let Some((head, rest)) = data.split_first_chunk::<5>() else { return };
+    let Some((head, rest)) = data.split_first_chunk::<HEAD>() else { return };
     let [choice, middle @ ..] = *head;
     let middle = u32::from_le_bytes(middle) as usize;
     let (base, target) = rest.split_at(middle % (rest.len() + 1));

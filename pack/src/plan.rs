@@ -1,13 +1,16 @@
 //! Makes the recipe: which blobs travel, in which order, and how everything follows from them.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::io;
 
+use anyhow::Context;
 use dd_extract::encoding::Encoding;
 use dd_inspect::digest::{DiffId, Digest};
 use dd_inspect::fail;
 use dd_inspect::package::Layer as RecipeLayer;
 use dd_inspect::package::recipe::VERSION;
 use dd_inspect::package::{BlobKind, Content, Form, Recipe, Target};
+use dd_inspect::range::FileRange;
 use dd_inspect::record::{Blob as BlobRecord, Delta, Layer, Location};
 use dd_inspect::store::Store;
 
@@ -194,8 +197,7 @@ impl Planner<'_> {
             fail!(Usage, "no record says how {} is compressed", blob.digest; "run dd-extract before dd-diff")
         };
         let encoding = Encoding::parse(value)?;
-        if costly(blob) {
-            let size = corrections_len(blob);
+        if let Some(size) = costly(blob)? {
             self.warnings.push(format!(
                 "the compression of {what} could not be reproduced by an encoder: {size} bytes travel for it"
             ));
@@ -226,7 +228,8 @@ impl Planner<'_> {
             };
             entry.digest = Some(digest);
             entry.size = Some(blob.stored_size);
-            if !self.options.any_form && delta.is_some_and(|d| d.means == "base") && costly(blob) {
+            let unchanged = delta.is_some_and(|delta| delta.means == "base");
+            if unchanged && !self.options.any_form && costly(blob)?.is_some() {
                 entry.form = Some(Form::Compressed);
             } else {
                 let Coded { encoding, corrections } =
@@ -248,13 +251,33 @@ impl Planner<'_> {
     }
 }
 
-/// Whether only corrections of more than 1 % of the compressed bytes, or these themselves, would rebuild them.
-fn costly(blob: &BlobRecord) -> bool {
-    corrections_len(blob) > FREE_CORRECTIONS.max(blob.stored_size / 100)
+/// What travels if only corrections of more than 1 % of the compressed bytes, or these themselves, would rebuild them.
+fn costly(blob: &BlobRecord) -> anyhow::Result<Option<u64>> {
+    let Some(location) = &blob.corrections else { return Ok(None) };
+    let free = FREE_CORRECTIONS.max(blob.stored_size / 100);
+    let size = location.size().unwrap_or(0);
+    if size <= free || size >= blob.stored_size {
+        return Ok((size > free).then_some(size));
+    }
+    // Tables of contents among them are text.
+    let mut packed = Count(0);
+    zstd::stream::copy_encode(FileRange::at(location)?, &mut packed, 3)
+        .context("reading corrections")?;
+    Ok((packed.0 > free).then_some(packed.0))
 }
 
-fn corrections_len(blob: &BlobRecord) -> u64 {
-    blob.corrections.as_ref().and_then(Location::size).unwrap_or(0)
+/// Counts what is written.
+struct Count(u64);
+
+impl io::Write for Count {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 pub(crate) fn empty_layer() -> RecipeLayer {

@@ -6,6 +6,7 @@
 mod compare;
 mod deflate;
 mod frames;
+mod several;
 
 use std::collections::BTreeSet;
 use std::fmt;

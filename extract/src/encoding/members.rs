@@ -229,7 +229,8 @@ impl<W: Write, R: Read> GzipEncoder<W, R> {
     }
 }
 
-fn copy(from: &mut impl Read, to: &mut impl Write, len: u64) -> io::Result<()> {
+/// Copies so many bytes.
+pub(super) fn copy(from: &mut impl Read, to: &mut impl Write, len: u64) -> io::Result<()> {
     match io::copy(&mut from.take(len), to)? {
         copied if copied == len => Ok(()),
         _ => Err(io::ErrorKind::UnexpectedEof.into()),

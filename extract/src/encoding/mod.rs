@@ -25,6 +25,7 @@ pub mod stream;
 mod varint;
 pub mod zlib;
 pub mod zstd;
+pub mod zstd_frames;
 pub mod zstd_klauspost;
 
 use std::fmt;
@@ -36,6 +37,7 @@ use serde::{Deserialize, Serialize};
 
 use stream::Known;
 use zstd::ZstdParams;
+use zstd_frames::FramesParams;
 use zstd_klauspost::KlauspostParams;
 
 /// How compressed bytes follow from the uncompressed ones.
@@ -74,6 +76,8 @@ pub enum Encoding {
     Zstd(ZstdParams),
     /// One Zstandard frame by klauspost/compress; the corrections, if there are any, are the bytes after it.
     ZstdKlauspost(KlauspostParams),
+    /// Several Zstandard frames by klauspost/compress; the corrections are a script that says what is in each.
+    ZstdFrames(FramesParams),
 }
 
 /// How a deflate stream follows from its content.
@@ -98,7 +102,8 @@ pub enum Preflate {
     },
 }
 
-const KNOWN: [&str; 6] = ["identity", "bytes", "gzip", "gzip-members", "zstd", "zstd-klauspost"];
+const KNOWN: [&str; 7] =
+    ["identity", "bytes", "gzip", "gzip-members", "zstd", "zstd-frames", "zstd-klauspost"];
 const KNOWN_DEFLATE: [&str; 6] = ["zlib", "go", "klauspost", "pigz", "gnu-gzip", preflate::ID];
 
 fn is_zero(n: &u64) -> bool {
@@ -146,9 +151,12 @@ impl Encoding {
                 "use the release that made the package"),
             );
         }
-        if let Self::ZstdKlauspost(params) = &encoding {
-            params.check().map_err(|e| failure!(PackageCorrupt, "an encoding is wrong: {e}"))?;
-        }
+        let checked = match &encoding {
+            Self::ZstdKlauspost(params) => params.check(),
+            Self::ZstdFrames(params) => params.check(),
+            _ => Ok(()),
+        };
+        checked.map_err(|e| failure!(PackageCorrupt, "an encoding is wrong: {e}"))?;
         if encoding.chunk() > preflate::MAX_CHUNK_PLAIN {
             return Err(failure!(
                 PackageCorrupt,
@@ -169,7 +177,7 @@ impl Encoding {
     pub fn needs_corrections(&self) -> bool {
         match self {
             Self::Identity {} | Self::Zstd(_) | Self::ZstdKlauspost(_) => false,
-            Self::Bytes {} | Self::GzipMembers { .. } => true,
+            Self::Bytes {} | Self::GzipMembers { .. } | Self::ZstdFrames(_) => true,
             Self::Gzip { deflate, .. } => matches!(deflate, Deflate::Preflate(_)),
         }
     }
@@ -183,6 +191,7 @@ impl Encoding {
             Self::GzipMembers { uses, .. } => uses.clone(),
             Self::Zstd(params) => vec![format!("zstd-{}", params.library)],
             Self::ZstdKlauspost(params) => vec![params.feature()],
+            Self::ZstdFrames(params) => params.features(),
         }
     }
 
@@ -209,6 +218,7 @@ impl Encoding {
             }
             Self::Zstd(params) => params.memory(),
             Self::ZstdKlauspost(params) => params.memory(),
+            Self::ZstdFrames(params) => params.memory(),
         }
     }
 
@@ -242,6 +252,9 @@ impl Encoding {
             Self::ZstdKlauspost(params) => {
                 Box::new(zstd_klauspost::KlauspostEncoder::new(out, *params, corrections)?)
             }
+            Self::ZstdFrames(params) => {
+                Box::new(zstd_frames::FramesEncoder::new(out, *params, corrections)?)
+            }
         })
     }
 }
@@ -249,11 +262,11 @@ impl Encoding {
 /// The first encoder of an encoding that this program does not have, if its release or its `uses` say so.
 fn unknown_feature(value: &serde_json::Value) -> Option<String> {
     let mut known = stream::features();
-    known.extend([preflate::ID, amended::ID].map(str::to_owned));
+    known.extend([preflate::ID, amended::ID, zstd_frames::ID].map(str::to_owned));
     known.extend(zstd_klauspost::features());
     let text = |field: &str| value.get(field)?.as_str();
     let encoder = match text("encoding") {
-        Some("zstd-klauspost") => Some("klauspost-zstd"),
+        Some("zstd-klauspost" | "zstd-frames") => Some("klauspost-zstd"),
         _ => text("deflate"),
     };
     let release = encoder.zip(text("release")).map(|(id, release)| format!("{id}-{release}"));
@@ -297,6 +310,7 @@ impl fmt::Display for Encoding {
             }
             Self::Zstd(params) => write!(f, "zstd {} level {}", params.library, params.level),
             Self::ZstdKlauspost(params) => write!(f, "zstd, {params}"),
+            Self::ZstdFrames(params) => write!(f, "zstd {params}"),
         }
     }
 }

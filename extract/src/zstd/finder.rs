@@ -132,6 +132,19 @@ impl Finder {
         self.block = self.content.len();
     }
 
+    /// Another text begins: what was seen before is out of reach.
+    pub(super) fn reset(&mut self) {
+        let (gone, window) = (self.content.len(), self.level.window_len());
+        self.content.clear();
+        self.block = 0;
+        self.base += (gone + window) as u32;
+        if self.base >= REBASE {
+            self.long.fill(0);
+            self.short.fill(0);
+            self.base = window as u32;
+        }
+    }
+
     /// Counts positions from here on.
     #[cfg(test)]
     pub(super) fn start_at(&mut self, base: u32) {

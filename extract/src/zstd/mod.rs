@@ -99,9 +99,10 @@ const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// Memory that an encoder takes at most, in bytes: content, tables and a block on its way.
 pub const MEMORY: u64 = 14 << 20;
 
-/// Writes one frame.
+/// Writes one frame, or one after the other.
 #[derive(Debug)]
 pub struct Klauspost {
+    release: Release,
     level: Level,
     finder: Finder,
     blocks: BlockWriter,
@@ -119,6 +120,7 @@ impl Klauspost {
         let first_alone = first_block > 0;
         let block_len = level.block_len();
         Self {
+            release,
             level,
             finder: Finder::new(level),
             blocks: BlockWriter::new(release, level),
@@ -164,6 +166,14 @@ impl Klauspost {
             self.block(true, true, out);
         }
         out.extend_from_slice(&(self.check.finish() as u32).to_le_bytes());
+    }
+
+    /// Another frame begins, without a first block of its own.
+    pub fn reset(&mut self) {
+        self.finder.reset();
+        self.blocks = BlockWriter::new(self.release, self.level);
+        self.block_len = self.level.block_len();
+        (self.begun, self.first_alone, self.check) = (false, false, Xxh64::new());
     }
 
     fn block(&mut self, last: bool, alone: bool, out: &mut Vec<u8>) {

@@ -169,3 +169,23 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_encoder_makes_one_frame_after_the_other() {
+    let texts = [sample(300_000, 40), sample(900, 9), Vec::new(), sample(140_000, 90)];
+    for (release, level) in
+        Release::ALL.into_iter().flat_map(|release| Level::ALL.map(|level| (release, level)))
+    {
+        let mut encoder = Klauspost::new(release, level, 8);
+        // Positions begin anew after some hundreds.
+        for round in 0..600 {
+            let text = &texts[if round < 8 || round > 592 { round % 4 } else { 1 + round % 2 }];
+            let first_block = if round == 0 { 8 } else { 0 };
+            let mut out = Vec::new();
+            encoder.write(text, &mut out);
+            encoder.finish(&mut out);
+            encoder.reset();
+            assert!(out == encode(release, level, first_block, &[text]), "{release:?} {round}");
+        }
+    }
+}

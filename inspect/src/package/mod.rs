@@ -52,6 +52,7 @@ pub fn features() -> Vec<String> {
         "klauspost-zstd-1.17.0",
         "klauspost-zstd-1.17.8",
         "preflate-0.7.6",
+        "zstd-frames-1",
     ];
     others.into_iter().map(str::to_owned).chain([zstd]).collect()
 }

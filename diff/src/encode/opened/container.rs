@@ -107,13 +107,14 @@ pub(super) enum Kind {
     Elf,
 }
 
-/// What a file is by its first bytes.
+/// What a file is by its first bytes; an archive may stand behind others (a script that starts it), and is known by its last ones.
 pub(super) fn sniff(file: &Window<'_>) -> io::Result<Option<Kind>> {
     let start = file.read(0, file.len.min(6))?;
     Ok(match start[..] {
         [b'P', b'K', 3, 4, ..] => Some(Kind::Zip),
         [0x1f, 0x8b, 8, _, ..] => Some(Kind::Gzip),
         _ if elf::is_elf(&start) => Some(Kind::Elf),
+        _ if zip::ends(file)? => Some(Kind::Zip),
         _ => None,
     })
 }

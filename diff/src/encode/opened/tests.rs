@@ -38,6 +38,20 @@ fn members_of_an_archive_are_compared_as_content() {
 }
 
 #[test]
+fn an_archive_may_stand_behind_what_starts_it() {
+    let (a, b, c) = (text(1, 60_000), text(2, 60_000), text(3, 9_000));
+    let script = |line: &[u8], b: &[u8]| {
+        let members = [("x/a.py", &a[..], Stored::No), ("x/b.py", b, Stored::No)];
+        [line, &zip(&[members[0], members[1], ("x/c.py", &c, Stored::No)])].concat()
+    };
+    let old = script(b"#!/usr/bin/env python3\n", &b);
+    let new = script(b"#!/usr/bin/python3\n", &changed(&b));
+    let (opened, closed) = lens("bin/app", &old, &new);
+    assert!(opened < 500, "{opened}");
+    assert!(closed > 10_000, "{closed}");
+}
+
+#[test]
 fn members_are_paired_by_name_without_digits_and_moved() {
     let (a, b) = (text(1, 50_000), text(2, 50_000));
     let old = zip(&[("p-1.0/a", &a, Stored::No), ("p-1.0/b", &b, Stored::No)]);
@@ -64,6 +78,16 @@ fn gzip_files_and_what_is_in_them_are_opened() {
     let (old, new) = (nested(&a, &b), nested(&changed(&a), &changed(&b)));
     let (opened, _) = lens("all.tar.gz", &old, &new);
     assert!(opened < 1100, "{opened}");
+}
+
+#[test]
+fn gzip_files_of_several_members_are_opened() {
+    let (signature, index) = (noise(1, 256), text(2, 80_000));
+    let file = |signature: &[u8], index: &[u8]| [gzip(signature), gzip(index)].concat();
+    let (old, new) = (file(&signature, &index), file(&noise(3, 256), &changed(&index)));
+    let (opened, closed) = lens("var/cache/apk/index.tar.gz", &old, &new);
+    assert!(opened < 800, "{opened}");
+    assert!(closed > 10_000, "{closed}");
 }
 
 #[test]

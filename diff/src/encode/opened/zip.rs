@@ -9,6 +9,7 @@ use super::container::{Coding, Part, Parts, Role, Window, le};
 
 /// Bytes of the end of central directory record, without comment (4.3.16).
 const END_LEN: u64 = 22;
+const END_MAGIC: u64 = 0x0605_4b50;
 /// Bytes of a directory record (4.3.12) and a local header (4.3.7) without name, extra field and comment.
 const RECORD_LEN: usize = 46;
 const LOCAL_LEN: u64 = 30;
@@ -82,12 +83,19 @@ pub(super) fn parts(file: &Window<'_>) -> io::Result<Option<Vec<Part>>> {
     Ok(done.map(|()| parts.list))
 }
 
+/// Whether a file ends with an end record without comment (4.3.16).
+pub(super) fn ends(file: &Window<'_>) -> io::Result<bool> {
+    let Some(start) = file.len.checked_sub(END_LEN) else { return Ok(false) };
+    let end = file.read(start, END_LEN)?;
+    Ok(le::<4>(&end, 0) == Some(END_MAGIC) && le::<2>(&end, 20) == Some(0))
+}
+
 /// Finds the end record (4.3.16), the last one whose comment reaches to the end of the file.
 pub(super) fn directory(file: &Window<'_>) -> io::Result<Option<Directory>> {
     let tail_len = file.len.min(END_LEN + 0xffff);
     let tail = file.read(file.len - tail_len, tail_len)?;
     let is_end = |at: &usize| {
-        le::<4>(&tail, *at) == Some(0x0605_4b50)
+        le::<4>(&tail, *at) == Some(END_MAGIC)
             && le::<2>(&tail, at + 20) == Some((tail.len() - at) as u64 - END_LEN)
     };
     let last = tail.len().checked_sub(END_LEN as usize);

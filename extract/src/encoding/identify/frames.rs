@@ -41,7 +41,11 @@ impl Start {
 
 impl Task<'_> {
     pub(super) fn zstd(&self) -> io::Result<Proven> {
-        Ok(self.zstd_that_begins(|encoding| self.frame(encoding))?.unwrap_or_else(Proven::bytes))
+        let mut proven = self.zstd_that_begins(|encoding| self.frame(encoding))?;
+        if proven.is_none() {
+            proven = self.several()?;
+        }
+        Ok(proven.unwrap_or_else(Proven::bytes))
     }
 
     /// What `take` makes of the first encoding that it takes of those that give the beginning of the file.

@@ -45,6 +45,44 @@ fn hostile_scripts_fail() {
 }
 
 #[test]
+fn hostile_scripts_of_frames_fail() {
+    let frames = |script: &[u8], plain: &[u8]| {
+        let json = r#"{"encoding":"zstd-frames","release":"1.17.8","level":"default","named":1}"#;
+        let encoding = Encoding::parse(&serde_json::from_str(json).unwrap()).unwrap();
+        let mut encoder = encoding.encoder(Vec::new(), script.to_vec().leak() as &[u8])?;
+        encoder.write_all(plain)?;
+        encoder.finish()
+    };
+    const ABC: u8 = 3 + 2 * 3;
+    let cases: [&[u8]; 12] = [
+        &[],
+        &[0],
+        // Less content, more, and none.
+        &[3 + 2 * 2, 0],
+        &[3 + 2 * 4, 0],
+        &[3],
+        // Stored: cut off, or of other content.
+        &[1, 5, 9],
+        &[1, 1, 9, 2, 0],
+        // Tables: a magic number, a cut text, frames that did not come or are not followed, something unknown.
+        &[ABC, 2, 5, 16, 0, 0, 0],
+        &[ABC, 2, 5, 0, 9, b'a'],
+        &[2, 5, 0, 0, 1, 0, 0, ABC, 0],
+        &[ABC, 3, 2, 5, 0, 0, 1 + (2 << 3), 0, 0, 0],
+        &[ABC, 2, 5, 0, 0, 1 + 7, 0, 0, 0],
+    ];
+    for script in cases {
+        assert!(frames(script, b"abc").is_err(), "{script:?}");
+    }
+    // The frame's digest, and its length.
+    let file = frames(&[ABC, 2, 5, 0, 0, 1, 1, b'!', 1 + 4, 0, 0, 0, 8, 8], b"abc").unwrap();
+    let table = ::zstd::decode_all(&file[16 + 8..file.len() - 2]).unwrap();
+    assert_eq!(table, format!("{}!3", dd_inspect::digest::Digest::of(b"abc").hex()).as_bytes());
+    assert_eq!(frames(&[1, 2, 7, 7, 3, 0, 9], b"abc").unwrap(), [7, 7, 9]);
+    assert_eq!(frames(&[3, 0], b"").unwrap().len(), 13);
+}
+
+#[test]
 fn encodings_of_others_are_refused() {
     let parse = |text: &str| Encoding::parse(&serde_json::from_str(text).unwrap());
     let unknown = parse(r#"{"encoding":"gzip","header":"1f","deflate":"go-a","level":6}"#);
@@ -65,6 +103,8 @@ fn encodings_of_others_are_refused() {
         r#"{"encoding":"zstd-klauspost","release":"1.17.8","level":"default","first_block":-1}"#,
         r#"{"encoding":"zstd-klauspost","release":"1.17.8","level":"huge"}"#,
         r#"{"encoding":"zstd-klauspost","level":"default"}"#,
+        r#"{"encoding":"zstd-frames","level":"default"}"#,
+        r#"{"encoding":"zstd-frames","release":"1.17.8","level":"default","named":262145}"#,
         r#"{"encoding":"gzip","header":"xx","deflate":"zlib","level":6,"mem_level":8}"#,
         r#"{"encoding":"gzip-members","chunk":99999999999}"#,
         r#"{"level":6}"#,

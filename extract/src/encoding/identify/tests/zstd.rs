@@ -1,6 +1,7 @@
 //! Files of zstd.
 
 use super::*;
+use crate::encoding::zstd_frames;
 use crate::zstd::{Klauspost, Level as ZstdLevel, Release};
 
 #[test]
@@ -53,4 +54,48 @@ fn zstd_by_klauspost() {
     let short = klauspost_zstd(&plain[..3000], Release::V1_17_8, ZstdLevel::Default, 0);
     let (encoding, _) = round_trip(&short, 7);
     assert_eq!(encoding.to_string(), "zstd, klauspost 1.17.8 level default");
+}
+
+/// A skippable frame.
+fn skippable(bytes: &[u8]) -> Vec<u8> {
+    [&zstd_frames::skippable(0, bytes.len() as u32)[..], bytes].concat()
+}
+
+/// A file as `zstd:chunked` has them: a frame for each file and for what stands before it, and a table that names their digests.
+fn chunked(files: &[&[u8]], release: Release, level: ZstdLevel) -> Vec<u8> {
+    let frame = |content: &[u8]| klauspost_zstd(content, release, level, 0);
+    let (mut all, mut table) = (Vec::new(), String::new());
+    for (number, file) in files.iter().enumerate() {
+        all.extend(frame(format!("header {number}").repeat(60).as_bytes()));
+        all.extend(frame(file));
+        let (digest, end) = (dd_inspect::digest::Digest::of(file), all.len());
+        table +=
+            &format!("{{\"name\":\"file{number}\",\"digest\":\"{digest}\",\"endOffset\":{end}}},");
+    }
+    all.extend(frame(&[0; 1024]));
+    all.extend(skippable(&frame(table.as_bytes())));
+    all.extend(skippable(b"footer"));
+    all
+}
+
+#[test]
+fn zstd_of_several_frames() {
+    let plain = text(400_000);
+    let files: Vec<&[u8]> =
+        plain.chunks(1500).chain([&plain[..], b"", b"x", &plain[..1500]]).collect();
+    for level in ZstdLevel::ALL {
+        let file = chunked(&files, Release::V1_17_8, level);
+        let (encoding, corrections) = round_trip(&file, 10_001);
+        let Encoding::ZstdFrames(params) = encoding else { panic!("{encoding}") };
+        assert_eq!((params.level, params.named), (level, 2 * files.len() as u64 + 1));
+        // Names and what stands around them, no digest and no place.
+        assert!(corrections < 62 * files.len(), "{corrections}");
+    }
+    let file = chunked(&files, Release::V1_17_8, ZstdLevel::Default);
+    // A frame that nothing makes, and a table that is none, travel as they are.
+    let foreign = ::zstd::encode_all(&plain[..5000], 7).unwrap();
+    let odd = [&skippable(b"no frame")[..], &file, &foreign, b"tail"].concat();
+    let (encoding, corrections) = round_trip(&odd, 777);
+    assert_eq!(encoding.to_string(), "zstd by frames, klauspost 1.17.8 level default");
+    assert!(corrections > foreign.len() && corrections < foreign.len() + 62 * files.len());
 }
