@@ -18,11 +18,11 @@ use crate::zstd::{Klauspost, Level, Release};
 
 /// Frames at most.
 const FRAMES: usize = 1 << 20;
-/// The text of a table is read up to this length.
-const MAX_TABLE: u64 = 256 << 20;
 /// Frames that show which encoder made them, and bytes of content in them, about.
 const SAMPLES: usize = 400;
 const SAMPLES_LEN: u64 = 16 << 20;
+/// Tables that are looked at; the others stay as they are.
+const TABLES: usize = 4;
 /// Content at a time.
 const PIECE_LEN: usize = 64 << 10;
 /// Characters of a digest.
@@ -50,7 +50,7 @@ impl Task<'_> {
         let mut script = tempfile::spooled_tempfile_in(SPOOL_LEN, self.scratch_dir);
         let mut encoder = params.encoder();
         let contents = self.contents()?;
-        let mut following = Following::default();
+        let (mut following, mut tables) = (Following::default(), 0);
         for frame in &frames {
             if !frame.skippable && self.makes(&mut encoder, frame)? {
                 let goes_on = contents.goes_on(frame.plain.start);
@@ -63,9 +63,11 @@ impl Task<'_> {
                 }
                 continue;
             }
-            let table = if frame.skippable { self.table(&mut encoder, frame)? } else { None };
+            let may_be_table = frame.skippable && tables < TABLES;
+            let table = if may_be_table { self.table(&mut encoder, frame)? } else { None };
             match table {
                 Some(text) => {
+                    tables += 1;
                     params.named = following.all.len() as u64;
                     self.put_table(&mut script, frame, &text, &following.all)?;
                 }
@@ -158,7 +160,7 @@ impl Task<'_> {
         let Ok(decoder) = Decoder::new(RangeReader::new(self.compressed, inner.clone())) else {
             return Ok(None);
         };
-        let read = decoder.single_frame().take(MAX_TABLE).read_to_end(&mut text);
+        let read = decoder.single_frame().take(self.max_corrections).read_to_end(&mut text);
         if read.is_err() || !makes(encoder, &text[..], self.compressed, &inner)? {
             return Ok(None);
         }
