@@ -179,7 +179,7 @@ fn an_encoder_makes_one_frame_after_the_other() {
         let mut encoder = Klauspost::new(release, level, 8);
         // Positions begin anew after some hundreds.
         for round in 0..600 {
-            let text = &texts[if round < 8 || round > 592 { round % 4 } else { 1 + round % 2 }];
+            let text = &texts[if (8..592).contains(&round) { 1 + round % 2 } else { round % 4 }];
             let first_block = if round == 0 { 8 } else { 0 };
             let mut out = Vec::new();
             encoder.write(text, &mut out);

@@ -94,19 +94,19 @@ impl Task<'_> {
 
     /// The frames, if there are several and they hold the content.
     fn frames_of(&self) -> io::Result<Option<Vec<Frame>>> {
-        let Some(all) = scan(self.compressed)? else { return Ok(None) };
-        let (mut frames, mut at) = (Vec::new(), 0);
-        for (coded, skippable) in all {
+        let Some(mut frames) = scan(self.compressed)? else { return Ok(None) };
+        let mut at = 0;
+        for frame in &mut frames {
             let mut len = 0;
-            if !skippable {
-                let frame = RangeReader::new(self.compressed, coded.clone());
-                let Ok(counted) = count(frame) else { return Ok(None) };
+            if !frame.skippable {
+                let coded = RangeReader::new(self.compressed, frame.coded.clone());
+                let Ok(counted) = count(coded) else { return Ok(None) };
                 len = counted;
             }
-            frames.push(Frame { coded, plain: at..at + len, skippable });
+            frame.plain = at..at + len;
             at += len;
         }
-        Ok((frames.len() > 1 && at == self.plain.size()).then_some(frames))
+        Ok((at == self.plain.size()).then_some(frames))
     }
 
     /// The encoder that makes most of some frames, taken from everywhere.
@@ -312,13 +312,13 @@ fn count(frame: RangeReader<'_>) -> io::Result<u64> {
     io::copy(&mut Decoder::new(frame)?.single_frame(), &mut io::sink())
 }
 
-/// Where frames lie, and which of them are skippable (RFC 8878, section 3.1); none if there is one alone, there are too many, or one is cut off.
-/// What follows the last one is none of them.
-fn scan(file: &dyn ReadAt) -> io::Result<Option<Vec<(Range<u64>, bool)>>> {
+/// The frames of a file, their contents yet unknown (RFC 8878, section 3.1); none if there is one alone, or too many. What follows the
+/// last one is none.
+fn scan(file: &dyn ReadAt) -> io::Result<Option<Vec<Frame>>> {
     let mut frames = Vec::new();
     let mut at = 0;
     while let Some((end, skippable)) = frame_end(file, at)? {
-        frames.push((at..end, skippable));
+        frames.push(Frame { coded: at..end, plain: 0..0, skippable });
         if frames.len() > FRAMES {
             return Ok(None);
         }
