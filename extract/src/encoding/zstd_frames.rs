@@ -2,14 +2,14 @@
 //! each file of a layer, then a table of contents that only readers of single files look at, in a skippable frame
 //! (containers/storage, `pkg/chunked`; RFC 8878, section 3.1.2).
 //!
-//! The script is what [`super::Encoding::ZstdFrames`] has as its corrections. Numbers are as in [`super::varint`]. Each frame
+//! The script is what [`super::Encoding::ZstdFrames`] has as its corrections. Numbers are unsigned LEB128, at most ten bytes. Each frame
 //! begins with a number:
 //!
 //! | number | then |
 //! |---|---|
 //! | 0 | all further bytes of the script are the file's last bytes |
 //! | 1 | *stored*: a number of bytes, these bytes, and the number of bytes of content that they hold |
-//! | 2 | a *table*: its length (number), the last digit of its magic number (a byte), and its text ([`Text`]) |
+//! | 2 | a *table*: its length (number), the last digit of its magic number (a byte), and its text, pieces and facts of frames by turns |
 //! | 3 + 2 *n* | a frame of the next *n* bytes of content, with which a file begins |
 //! | 4 + 2 *n* | the same, where a file goes on |
 
