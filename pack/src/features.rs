@@ -92,7 +92,7 @@ mod tests {
             r#"{"encoding":"gzip-members","uses":["amended-1","go-1.16"]}"#,
             r#"{"encoding":"zstd-klauspost","release":"1.14.2","level":"default","first_block":8}"#,
             r#"{"encoding":"zstd-klauspost","release":"1.17.8","level":"fastest"}"#,
-            r#"{"encoding":"zstd-frames","release":"1.17.0","level":"default"}"#,
+            r#"{"encoding":"zstd-frames","release":"1.17.8","level":"best","longest":7}"#,
             &format!(
                 r#"{{"encoding":"zstd","library":"{}","level":3}}"#,
                 dd_extract::encoding::zstd::library()

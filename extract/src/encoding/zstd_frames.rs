@@ -20,7 +20,7 @@ use dd_inspect::digest::{Digest, Hasher};
 use serde::{Deserialize, Serialize};
 
 use super::{Encoder, varint};
-use crate::zstd::{Klauspost, Level, MAX_BLOCK_LEN, MEMORY, Release};
+use crate::zstd::{Klauspost, Level, MAX_BLOCK_LEN, Release};
 
 /// What a reader must have beside the encoder.
 pub const ID: &str = "zstd-frames-1";
@@ -46,6 +46,8 @@ pub struct FramesParams {
     pub release: Release,
     /// The level.
     pub level: Level,
+    /// Bytes of content of the longest frame that is made, or of a table's text.
+    pub longest: u64,
     /// Tables speak of so many frames: of the first ones that are not stored.
     #[serde(skip_serializing_if = "super::is_zero", default)]
     pub named: u64,
@@ -59,14 +61,20 @@ impl FramesParams {
 
     /// Memory that compressing takes, in bytes.
     pub fn memory(&self) -> u64 {
-        MEMORY + self.named.saturating_mul(size_of::<Written>() as u64)
+        self.level.memory(self.longest) + self.named.saturating_mul(size_of::<Written>() as u64)
     }
 
     /// Whether an encoder has these parameters.
     ///
     /// # Errors
-    /// Invalid data for tables that speak of too many frames.
+    /// Invalid data for tables that speak of too many frames, or a release that is not known at that level.
     pub(super) fn check(&self) -> io::Result<()> {
+        super::zstd_klauspost::KlauspostParams {
+            release: self.release,
+            level: self.level,
+            first_block: 0,
+        }
+        .check()?;
         if self.named > MAX_NAMED {
             return Err(invalid(&format!("has tables of {} frames", self.named)));
         }
@@ -221,6 +229,9 @@ pub(super) struct FramesEncoder<W, R> {
     following: Following,
     /// Frames that are followed.
     named: u64,
+    /// Content that a frame may have, and what is left of it for the one under way.
+    longest: u64,
+    left: u64,
     coded: Vec<u8>,
 }
 
@@ -260,6 +271,8 @@ impl<W: Write, R: Read> FramesEncoder<W, R> {
             ended: false,
             following: Following::default(),
             named: params.named,
+            longest: params.longest,
+            left: params.longest,
             coded: Vec::new(),
         })
     }
@@ -304,23 +317,45 @@ impl<W: Write, R: Read> FramesEncoder<W, R> {
         }
         self.out.write_all(&skippable(digit[0], len))?;
         let mut text = Text::default();
-        let Self { script, encoder, coded, out, following, .. } = self;
-        while let Some((frame, fact)) =
-            text.next(script, |bytes| encode(encoder, bytes, coded, out))?
-        {
-            let frame = usize::try_from(frame).ok().and_then(|frame| following.all.get(frame));
+        loop {
+            let mut len = varint::get(&mut self.script)?;
+            let mut piece = Vec::new();
+            while len > 0 {
+                piece.clear();
+                (&mut self.script).take(len.min(PIECE_LEN)).read_to_end(&mut piece)?;
+                if piece.is_empty() {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+                self.encode(&piece)?;
+                len -= piece.len() as u64;
+            }
+            let Some((frame, fact)) = text.fact(&mut self.script)? else { break };
+            let frame = usize::try_from(frame).ok().and_then(|frame| self.following.all.get(frame));
             let frame = frame.ok_or_else(|| invalid("speaks of a frame that did not come"))?;
-            encode(encoder, fact.text(frame).as_bytes(), coded, out)?;
+            self.encode(fact.text(frame).as_bytes())?;
         }
         self.end_frame()
+    }
+
+    /// Encodes the next bytes of a frame, no more than a block.
+    fn encode(&mut self, plain: &[u8]) -> io::Result<()> {
+        let left = self.left.checked_sub(plain.len() as u64);
+        self.left = left.ok_or_else(|| invalid("has a frame that is longer than it may be"))?;
+        self.encoder.write(plain, &mut self.coded);
+        self.pass_on()
+    }
+
+    fn pass_on(&mut self) -> io::Result<()> {
+        self.out.write_all(&self.coded)?;
+        self.coded.clear();
+        Ok(())
     }
 
     fn end_frame(&mut self) -> io::Result<()> {
         self.encoder.finish(&mut self.coded);
         self.encoder.reset();
-        self.out.write_all(&self.coded)?;
-        self.coded.clear();
-        Ok(())
+        self.left = self.longest;
+        self.pass_on()
     }
 
     fn close(&mut self, frame: Frame) -> io::Result<()> {
@@ -344,7 +379,7 @@ impl<W: Write, R: Read> FramesEncoder<W, R> {
             self.following.update(plain);
         }
         if !frame.stored {
-            encode(&mut self.encoder, plain, &mut self.coded, &mut self.out)?;
+            self.encode(plain)?;
         }
         frame.left -= plain.len() as u64;
         match frame.left {
@@ -353,19 +388,6 @@ impl<W: Write, R: Read> FramesEncoder<W, R> {
         }
         Ok(plain.len())
     }
-}
-
-/// Encodes the next bytes of a frame, no more than a block.
-fn encode(
-    encoder: &mut Klauspost,
-    plain: &[u8],
-    coded: &mut Vec<u8>,
-    out: &mut impl Write,
-) -> io::Result<()> {
-    encoder.write(plain, coded);
-    out.write_all(coded)?;
-    coded.clear();
-    Ok(())
 }
 
 /// The text of a table as the script has it: a number of bytes and these bytes; then a number, 0 at the end, else one more than eight times
@@ -378,23 +400,8 @@ pub(super) struct Text {
 }
 
 impl Text {
-    /// Gives the bytes before the next fact; which one of which frame it is, if one follows.
-    fn next(
-        &mut self,
-        script: &mut impl Read,
-        mut give: impl FnMut(&[u8]) -> io::Result<()>,
-    ) -> io::Result<Option<(u64, Fact)>> {
-        let mut len = varint::get(script)?;
-        let mut piece = Vec::new();
-        while len > 0 {
-            piece.clear();
-            script.by_ref().take(len.min(PIECE_LEN)).read_to_end(&mut piece)?;
-            if piece.is_empty() {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-            give(&piece)?;
-            len -= piece.len() as u64;
-        }
+    /// Reads which fact of which frame follows, if one does.
+    fn fact(&mut self, script: &mut impl Read) -> io::Result<Option<(u64, Fact)>> {
         let Some(number) = varint::get(script)?.checked_sub(1) else { return Ok(None) };
         let fact = Fact::ALL.get((number & 7) as usize);
         let fact = *fact.ok_or_else(|| invalid("says something unknown of a frame"))?;

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use serde::{Deserialize, Serialize};
 
 use super::Encoder;
-use crate::zstd::{Klauspost, Level, MAX_BLOCK_LEN, MEMORY, Release};
+use crate::zstd::{Klauspost, Level, MAX_BLOCK_LEN, Release};
 
 /// How klauspost/compress is told to compress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -28,18 +28,22 @@ impl KlauspostParams {
 
     /// Memory that compressing takes, in bytes.
     pub fn memory(&self) -> u64 {
-        MEMORY
+        self.level.memory(u64::MAX)
     }
 
     /// Whether an encoder has these parameters.
     ///
     /// # Errors
-    /// Invalid data for a first block that is too long.
+    /// Invalid data for a first block that is too long, or a release that is not known at that level.
     pub(super) fn check(&self) -> io::Result<()> {
-        if self.first_block < self.level.block_len() as u64 {
+        let Self { release, level, first_block } = self;
+        let message = if !level.releases().contains(release) {
+            format!("level {} of release {} is not known", level.name(), release.name())
+        } else if *first_block >= level.block_len() as u64 {
+            format!("no first block has {first_block} bytes")
+        } else {
             return Ok(());
-        }
-        let message = format!("no first block has {} bytes", self.first_block);
+        };
         Err(io::Error::new(io::ErrorKind::InvalidData, message))
     }
 }

@@ -66,8 +66,12 @@ impl BlockWriter {
         if old && literals.len() == text.len() && text.len() == self.level.block_len() {
             return raw(text, last, out);
         }
-        // Without matches the literals are coded all the same only at the default level, and no longer.
-        let as_raw = !old || self.level == Level::Fastest;
+        // Without matches the literals are coded all the same at the strongest level; at the default level no longer.
+        let as_raw = match self.level {
+            Level::Fastest => true,
+            Level::Default => !old,
+            Level::Best => false,
+        };
         if sequences.is_empty() {
             return self.without_sequences(literals, as_raw, last, out);
         }
@@ -291,6 +295,15 @@ fn codes(sequence: &Sequence) -> [u8; 3] {
         None => log(sequence.length) + 36,
     };
     [literals, log(sequence.offset), length]
+}
+
+/// Bits that a match of this length (less [`MIN_MATCH`]) and offset takes about, by the predefined tables (RFC 8878, section 3.1.1.3.2.2): of 2^5 states for
+/// offsets and 2^6 for lengths, of which lengths with codes 1 and 2 have three and four.
+pub(super) fn predefined_cost(length: u32, offset: u32) -> u32 {
+    let [_, offset, length] = codes(&Sequence { literals: 0, length, offset });
+    let states = 4 + if matches!(length, 1 | 2) { 4 } else { 5 };
+    let length = LENGTH_BITS[usize::from(length) % LENGTH_BITS.len()];
+    states + u32::from(offset) + u32::from(length)
 }
 
 /// The codes of short literals, and of short matches.

@@ -1,12 +1,13 @@
 //! Finds matches as klauspost/compress zstd does: the content so far, and where a hash was seen last.
 
 use super::Level;
+use super::best;
 use super::block::{MAX_BLOCK_LEN, Sequence};
 use super::search::{self, Long, Search, Short};
 use crate::deflate::boxed;
 
 /// Content kept beyond the window, so that it is not moved for each block.
-const SLACK_LEN: usize = 3 << 20;
+pub(super) const SLACK_LEN: usize = 3 << 20;
 /// Positions are counted anew from here on.
 const REBASE: u32 = 1 << 31;
 
@@ -24,6 +25,8 @@ pub(super) struct Finder {
     base: u32,
     long: Box<Long>,
     short: Box<Short>,
+    /// What the strongest level has in their place.
+    best: Option<best::Tables>,
     /// What was found in the last block.
     pub found: Found,
 }
@@ -87,6 +90,7 @@ impl Finder {
             base: level.window_len() as u32,
             long: boxed(0),
             short: boxed(0),
+            best: (level == Level::Best).then(best::Tables::new),
             found: Found::new(),
         }
     }
@@ -106,8 +110,12 @@ impl Finder {
 
     /// Finds the sequences of the block. `alone` is for a text of one block, which is searched a little differently.
     pub(super) fn find(&mut self, alone: bool) {
-        let Self { level, content, block, base, long, short, found } = self;
+        let Self { level, content, block, base, long, short, best, found } = self;
         found.clear();
+        if let Some(tables) = best {
+            let emitted = best::Search::new(content, *block, *base, tables, found).run();
+            return found.push_literals(content, emitted, content.len());
+        }
         let mut emitted = *block;
         let (fewest, margin) = search::limits(*level);
         if content.len() - *block >= fewest {
@@ -141,6 +149,7 @@ impl Finder {
         if self.base >= REBASE {
             self.long.fill(0);
             self.short.fill(0);
+            self.best.iter_mut().for_each(best::Tables::clear);
             self.base = window as u32;
         }
     }
@@ -170,6 +179,7 @@ impl Finder {
             return;
         }
         let less = self.base - window as u32;
+        self.best.iter_mut().for_each(|tables| tables.rebase(less));
         for place in self.long.iter_mut().chain(&mut *self.short) {
             let position = ((*place >> 32) as u32).saturating_sub(less);
             // What falls out of the window is out of reach.

@@ -1,9 +1,10 @@
-//! klauspost/compress zstd at its default and fastest levels, reproduced bit for bit (RFC 8878): what skopeo, podman,
+//! klauspost/compress zstd at its default, fastest and strongest levels, reproduced bit for bit (RFC 8878): what skopeo, podman,
 //! buildah, buildkit and containerd write by default, and what go-containerregistry writes.
 //!
 //! The facts were taken from the source of releases 1.14.2 to 1.19 (BSD-3-Clause; parts after zstd by Yann Collet):
 //! the blocks' and the window's length, and the choices that `search`, `block`, `huffman` and `fse` describe.
 
+mod best;
 mod block;
 mod finder;
 mod fse;
@@ -13,7 +14,7 @@ mod xxhash;
 
 use block::BlockWriter;
 pub use block::MAX_BLOCK_LEN;
-use finder::Finder;
+use finder::{Finder, SLACK_LEN};
 use serde::{Deserialize, Serialize};
 use xxhash::Xxh64;
 
@@ -58,17 +59,35 @@ pub enum Level {
     /// Levels 3 to 5.
     #[default]
     Default,
+    /// Levels from 10 on; zstd:chunked has it by default. Of releases from 1.17.8 on.
+    Best,
 }
 
 impl Level {
-    /// Both, the usual one first.
-    pub const ALL: [Self; 2] = [Self::Default, Self::Fastest];
+    /// All, the usual ones first.
+    pub const ALL: [Self; 3] = [Self::Default, Self::Fastest, Self::Best];
+
+    /// The releases whose encoders write the level as they do here, the usual ones first.
+    pub fn releases(self) -> &'static [Release] {
+        match self {
+            Self::Best => &[Release::V1_17_8],
+            Self::Fastest | Self::Default => &Release::ALL,
+        }
+    }
+
+    /// Memory that an encoder of this level takes at most for frames of so many bytes of content, in bytes.
+    pub fn memory(self, content: u64) -> u64 {
+        let tables = if self == Self::Best { best::TABLES } else { 0 };
+        let held = (self.window_len() + SLACK_LEN) as u64;
+        tables + held.min(content.saturating_add(MAX_BLOCK_LEN as u64)) + OTHERS
+    }
 
     /// `default`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Fastest => "fastest",
             Self::Default => "default",
+            Self::Best => "best",
         }
     }
 
@@ -76,7 +95,7 @@ impl Level {
     pub fn window_len(self) -> usize {
         match self {
             Self::Fastest => 4 << 20,
-            Self::Default => 8 << 20,
+            Self::Default | Self::Best => 8 << 20,
         }
     }
 
@@ -89,15 +108,21 @@ impl Level {
     pub fn block_len(self) -> usize {
         match self {
             Self::Fastest => 64 << 10,
-            Self::Default => MAX_BLOCK_LEN,
+            Self::Default | Self::Best => MAX_BLOCK_LEN,
         }
     }
 }
 
 /// The magic number of a frame.
 const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
-/// Memory that an encoder takes at most, in bytes: content, tables and a block on its way.
-pub const MEMORY: u64 = 14 << 20;
+/// Memory that an encoder takes beside content and large tables, in bytes: small tables, and a block on its way.
+const OTHERS: u64 = 3 << 20;
+
+/// Every release and level.
+pub fn encoders() -> impl Iterator<Item = (Release, Level)> {
+    let of = |level: Level| level.releases().iter().map(move |release| (*release, level));
+    Level::ALL.into_iter().flat_map(of)
+}
 
 /// Writes one frame, or one after the other.
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! How matches are chosen in one block, at the two levels.
+//! How matches are chosen in one block, at the two quicker levels.
 //!
 //! The default level has two hash tables, of 8 and of 5 bytes; the fastest has one, of 6 bytes, and looks at two
 //! positions at once. Both have one place for a hash and use the last two distances.
@@ -41,7 +41,7 @@ pub(super) struct Search<'a> {
 pub(super) fn limits(level: Level) -> (usize, usize) {
     match level {
         Level::Fastest => (10, 8),
-        Level::Default => (16, 10),
+        _ => (16, 10),
     }
 }
 
@@ -50,7 +50,7 @@ impl Search<'_> {
     pub(super) fn run(self, level: Level, alone: bool) -> usize {
         match level {
             Level::Fastest => self.run_at::<true>(alone),
-            Level::Default => self.run_at::<false>(alone),
+            _ => self.run_at::<false>(alone),
         }
     }
 
@@ -238,21 +238,26 @@ impl Search<'_> {
         at.checked_sub(distance as usize)
     }
 
-    /// How many bytes are the same at two positions, the first being the later one.
     #[inline(always)]
     fn common(&self, at: usize, from: usize) -> usize {
-        let end = self.content.len();
-        let mut len = 0;
-        while at + len + 8 <= end {
-            let difference = word(self.content, at + len) ^ word(self.content, from + len);
-            if difference != 0 {
-                return len + (difference.trailing_zeros() / 8) as usize;
-            }
-            len += 8;
-        }
-        let (text, before) = (&self.content[at + len..], &self.content[from + len..]);
-        len + text.iter().zip(before).take_while(|(a, b)| a == b).count()
+        common(self.content, at, from)
     }
+}
+
+/// How many bytes are the same at two positions, the first being the later one.
+#[inline(always)]
+pub(super) fn common(content: &[u8], at: usize, from: usize) -> usize {
+    let end = content.len();
+    let mut len = 0;
+    while at + len + 8 <= end {
+        let difference = word(content, at + len) ^ word(content, from + len);
+        if difference != 0 {
+            return len + (difference.trailing_zeros() / 8) as usize;
+        }
+        len += 8;
+    }
+    let (text, before) = (&content[at + len..], &content[from + len..]);
+    len + text.iter().zip(before).take_while(|(a, b)| a == b).count()
 }
 
 #[inline(always)]

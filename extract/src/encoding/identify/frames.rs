@@ -7,15 +7,15 @@ use super::{Corrections, Proven, SPOOL_LEN, Task};
 use crate::encoding::Encoding;
 use crate::encoding::zstd::{self, ZstdParams};
 use crate::encoding::zstd_klauspost::KlauspostParams;
-use crate::zstd::{Level, Release};
+use crate::zstd::{Level, encoders};
 
 /// A frame header's beginning and the first block's (RFC 8878, section 3.1.1).
 #[derive(Debug, Clone, Copy)]
 struct Start {
     has_size: bool,
     checksum: bool,
-    /// Whose window it has, if it is a frame of unknown length.
-    level: Option<Level>,
+    /// Its window, if it is a frame of unknown length.
+    window: Option<u8>,
     /// Bytes of the first block if it is raw and another follows, else 0.
     raw: u64,
 }
@@ -24,12 +24,11 @@ impl Start {
     fn of(start: &[u8]) -> Option<Self> {
         let [0x28, 0xb5, 0x2f, 0xfd, descriptor, rest @ ..] = start else { return None };
         let (has_size, checksum) = (descriptor & 0xe0 != 0, descriptor & 4 != 0);
-        let mut found = Self { has_size, checksum, level: None, raw: 0 };
+        let mut found = Self { has_size, checksum, window: None, raw: 0 };
         if let [window, a, b, c, ..] = *rest
             && *descriptor == 4
         {
-            let mut levels = Level::ALL.into_iter();
-            found.level = levels.find(|level| level.window_descriptor() == window);
+            found.window = Some(window);
             let header = u32::from_le_bytes([a, b, c, 0]);
             if header & 7 == 0 {
                 found.raw = u64::from(header >> 3);
@@ -67,17 +66,18 @@ impl Task<'_> {
     }
 
     fn klauspost(start: Start) -> impl Iterator<Item = KlauspostParams> {
-        let possible = move |level: &Level| match start.level {
-            Some(found) => found == *level,
+        let possible = move |level: &Level| match start.window {
+            Some(window) => window == level.window_descriptor(),
             // One block, which is as long as the content.
             None => true,
         };
-        let levels = Level::ALL.into_iter().filter(move |level| start.checksum && possible(level));
-        levels.flat_map(move |level| {
-            // A raw block of full length is one among others.
-            let first_block = if start.raw < level.block_len() as u64 { start.raw } else { 0 };
-            Release::ALL.map(|release| KlauspostParams { release, level, first_block })
-        })
+        encoders().filter(move |(_, level)| start.checksum && possible(level)).map(
+            move |(release, level)| {
+                // A raw block of full length is one among others.
+                let first_block = if start.raw < level.block_len() as u64 { start.raw } else { 0 };
+                KlauspostParams { release, level, first_block }
+            },
+        )
     }
 
     fn libzstd(&self, start: Start) -> impl Iterator<Item = ZstdParams> {

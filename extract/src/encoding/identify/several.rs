@@ -14,7 +14,7 @@ use super::{Proven, SPOOL_LEN, Task};
 use crate::encoding::zstd_frames::{self, Fact, Following, FramesParams, Text, Written};
 use crate::encoding::{Encoding, varint};
 use crate::layer;
-use crate::zstd::{Klauspost, Level, Release};
+use crate::zstd::{Klauspost, encoders};
 
 /// Frames at most.
 const FRAMES: usize = 1 << 20;
@@ -54,6 +54,7 @@ impl Task<'_> {
         for frame in &frames {
             if !frame.skippable && self.makes(&mut encoder, frame)? {
                 let goes_on = contents.goes_on(frame.plain.start);
+                params.longest = params.longest.max(len(&frame.plain));
                 put(&mut script, zstd_frames::FRAME + 2 * len(&frame.plain) + u64::from(goes_on))?;
                 if (following.all.len() as u64) < zstd_frames::MAX_NAMED {
                     following.begin(frame.coded.start, goes_on);
@@ -68,6 +69,7 @@ impl Task<'_> {
             match table {
                 Some(text) => {
                     tables += 1;
+                    params.longest = params.longest.max(text.len() as u64);
                     params.named = following.all.len() as u64;
                     self.put_table(&mut script, frame, &text, &following.all)?;
                 }
@@ -114,17 +116,16 @@ impl Task<'_> {
         let frames: Vec<&Frame> = frames.iter().filter(|frame| !frame.skippable).collect();
         let mut left = SAMPLES_LEN;
         let mut samples = Vec::new();
-        for frame in frames.iter().step_by(frames.len().div_ceil(SAMPLES).max(1)) {
+        // An odd step: headers and files come by turns.
+        for frame in frames.iter().step_by(frames.len().div_ceil(SAMPLES) | 1) {
             if samples.is_empty() || len(&frame.plain) <= left {
                 left = left.saturating_sub(len(&frame.plain));
                 samples.push(*frame);
             }
         }
         let mut best = (0, None);
-        let all =
-            Level::ALL.into_iter().flat_map(|level| Release::ALL.map(|release| (level, release)));
-        for (level, release) in all {
-            let params = FramesParams { release, level, named: 0 };
+        for (release, level) in encoders() {
+            let params = FramesParams { release, level, longest: 0, named: 0 };
             let mut encoder = params.encoder();
             let mut made = 0;
             for frame in &samples {

@@ -47,7 +47,7 @@ fn hostile_scripts_fail() {
 #[test]
 fn hostile_scripts_of_frames_fail() {
     let frames = |script: &[u8], plain: &[u8]| {
-        let json = r#"{"encoding":"zstd-frames","release":"1.17.8","level":"default","named":1}"#;
+        let json = r#"{"encoding":"zstd-frames","release":"1.17.8","level":"default","longest":70,"named":1}"#;
         let encoding = Encoding::parse(&serde_json::from_str(json).unwrap()).unwrap();
         let mut encoder = encoding.encoder(Vec::new(), script.to_vec().leak() as &[u8])?;
         encoder.write_all(plain)?;
@@ -103,8 +103,8 @@ fn encodings_of_others_are_refused() {
         r#"{"encoding":"zstd-klauspost","release":"1.17.8","level":"default","first_block":-1}"#,
         r#"{"encoding":"zstd-klauspost","release":"1.17.8","level":"huge"}"#,
         r#"{"encoding":"zstd-klauspost","level":"default"}"#,
-        r#"{"encoding":"zstd-frames","level":"default"}"#,
-        r#"{"encoding":"zstd-frames","release":"1.17.8","level":"default","named":262145}"#,
+        r#"{"encoding":"zstd-frames","level":"default","longest":1}"#,
+        r#"{"encoding":"zstd-frames","release":"1.17.8","level":"default","longest":9,"named":262145}"#,
         r#"{"encoding":"gzip","header":"xx","deflate":"zlib","level":6,"mem_level":8}"#,
         r#"{"encoding":"gzip-members","chunk":99999999999}"#,
         r#"{"level":6}"#,
