@@ -123,7 +123,8 @@ mod tests {
         let file = Window { bytes: &behind, start: 0, len: behind.len() as u64 };
         assert_eq!(parts(&file).unwrap(), None);
         let mut broken = bytes.clone();
-        broken[12] ^= 0xff;
+        // A block of no kind.
+        broken[10] |= 0b110;
         let file = Window { bytes: &broken, ..file };
         let whole = parts(&Window { len: broken.len() as u64, ..file }).unwrap().unwrap();
         assert_eq!(whole.len(), 3);
