@@ -341,16 +341,16 @@ fn log2(x: f64) -> f64 {
 
 /// The natural logarithm of a number in 0.5..1.
 fn ln(x: f64) -> f64 {
-    const HIGH: f64 = 6.931_471_803_691_238_164_90e-01;
-    const LOW: f64 = 1.908_214_929_270_587_700_02e-10;
-    const PARTS: [f64; 7] = [
-        6.666_666_666_666_735_130e-01,
-        3.999_999_999_940_941_908e-01,
-        2.857_142_874_366_239_149e-01,
-        2.222_219_843_214_978_396e-01,
-        1.818_357_216_161_805_012e-01,
-        1.531_383_769_920_937_332e-01,
-        1.479_819_860_511_658_591e-01,
+    const HIGH: f64 = f64::from_bits(0x3fe6_2e42_fee0_0000);
+    const LOW: f64 = f64::from_bits(0x3dea_39ef_3579_3c76);
+    const PARTS: [u64; 7] = [
+        0x3fe5_5555_5555_5593,
+        0x3fd9_9999_9997_fa04,
+        0x3fd2_4924_9422_9359,
+        0x3fcc_71c5_1d8e_78af,
+        0x3fc7_4664_96cb_03de,
+        0x3fc3_9a09_d078_c69f,
+        0x3fc2_f112_df3e_5244,
     ];
     let (mut f, mut k) = (x, 0.0);
     if f < std::f64::consts::FRAC_1_SQRT_2 {
@@ -361,7 +361,7 @@ fn ln(x: f64) -> f64 {
     let s = f / (2.0 + f);
     let s2 = s * s;
     let s4 = s2 * s2;
-    let [l1, l2, l3, l4, l5, l6, l7] = PARTS;
+    let [l1, l2, l3, l4, l5, l6, l7] = PARTS.map(f64::from_bits);
     let t1 = s2 * (l1 + s4 * (l3 + s4 * (l5 + s4 * l7)));
     let t2 = s4 * (l2 + s4 * (l4 + s4 * l6));
     let half = 0.5 * f * f;
