@@ -45,6 +45,8 @@ impl Tables {
 
     /// Forgets everything.
     pub(super) fn clear(&mut self) {
+        // Not both at a time, and pages that nobody touched yet.
+        (self.long, self.short) = (Vec::new(), Vec::new());
         *self = Self::new();
     }
 
