@@ -100,7 +100,7 @@ fn skopeo_s_zstd_follows_from_parameters() {
         return;
     }
     let (one, two) = versions();
-    // By default chunks have klauspost's strongest level, which is known as releases of skopeo from 2024 on write it.
+    // By default chunks have klauspost's strongest level, which skopeo 1.9 has from a release before the one that is known.
     for (format, encoding) in
         [("zstd", "zstd-klauspost"), ("zstd:chunked --dest-compress-level 3", "zstd-frames")]
     {
