@@ -191,13 +191,18 @@ impl Planner<'_> {
         Ok((Some(payload), head.sources))
     }
 
-    /// How compressed bytes follow from their content. `what` names them for the user, who is told where they cost much.
-    pub(crate) fn coded(&mut self, blob: &BlobRecord, what: &str) -> anyhow::Result<Coded> {
+    /// How compressed bytes follow from their content. `what` names them for the user, who is told where they cost much ([`costly`]).
+    pub(crate) fn coded(
+        &mut self,
+        blob: &BlobRecord,
+        what: &str,
+        cost: Option<u64>,
+    ) -> anyhow::Result<Coded> {
         let Some(value) = &blob.encoding else {
             fail!(Usage, "no record says how {} is compressed", blob.digest; "run dd-extract before dd-diff")
         };
         let encoding = Encoding::parse(value)?;
-        if let Some(size) = costly(blob)? {
+        if let Some(size) = cost {
             self.warnings.push(format!(
                 "the compression of {what} could not be reproduced by an encoder: {size} bytes travel for it"
             ));
@@ -229,11 +234,12 @@ impl Planner<'_> {
             entry.digest = Some(digest);
             entry.size = Some(blob.stored_size);
             let unchanged = delta.is_some_and(|delta| delta.means == "base");
-            if unchanged && !self.options.any_form && costly(blob)?.is_some() {
+            let cost = costly(blob)?;
+            if unchanged && !self.options.any_form && cost.is_some() {
                 entry.form = Some(Form::Compressed);
             } else {
                 let Coded { encoding, corrections } =
-                    self.coded(blob, &format!("layer {digest}"))?;
+                    self.coded(blob, &format!("layer {digest}"), cost)?;
                 (entry.encoding, entry.corrections) = (Some(encoding), corrections);
                 encoding_memory = blob.encoding_memory.unwrap_or(0);
             }
@@ -251,8 +257,8 @@ impl Planner<'_> {
     }
 }
 
-/// What travels if only corrections of more than 1 % of the compressed bytes, or these themselves, would rebuild them.
-fn costly(blob: &BlobRecord) -> anyhow::Result<Option<u64>> {
+/// How many bytes travel if only corrections of more than 1 % of the compressed bytes, or these themselves, would rebuild them.
+pub(crate) fn costly(blob: &BlobRecord) -> anyhow::Result<Option<u64>> {
     let Some(location) = &blob.corrections else { return Ok(None) };
     let free = FREE_CORRECTIONS.max(blob.stored_size / 100);
     let size = location.size().unwrap_or(0);
@@ -260,24 +266,10 @@ fn costly(blob: &BlobRecord) -> anyhow::Result<Option<u64>> {
         return Ok((size > free).then_some(size));
     }
     // Tables of contents among them are text.
-    let mut packed = Count(0);
-    zstd::stream::copy_encode(FileRange::at(location)?, &mut packed, 3)
+    let packed = zstd::stream::read::Encoder::new(FileRange::at(location)?, 3)
+        .and_then(|mut packed| io::copy(&mut packed, &mut io::sink()))
         .context("reading corrections")?;
-    Ok((packed.0 > free).then_some(packed.0))
-}
-
-/// Counts what is written.
-struct Count(u64);
-
-impl io::Write for Count {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 += bytes.len() as u64;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+    Ok((packed > free).then_some(packed))
 }
 
 pub(crate) fn empty_layer() -> RecipeLayer {

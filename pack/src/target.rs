@@ -11,7 +11,7 @@ use dd_inspect::record::{Archive, Compression, Exact, Layer, Location, Member};
 
 use crate::documents::{Cut, Skeleton, within};
 use crate::gather::TargetRecords;
-use crate::plan::{Coded, Planner, empty_layer, number};
+use crate::plan::{Coded, Planner, costly, empty_layer, number};
 
 /// Opaque blobs up to this size stand among the documents; larger ones are made like layers where a record says how.
 const MAX_DOCUMENT_LAYER: u64 = 64 << 10;
@@ -74,7 +74,7 @@ impl Planner<'_> {
         };
         let memory = blob.encoding_memory.unwrap_or(0);
         self.recipe.memory = self.recipe.memory.max(memory);
-        self.coded(blob, "the target's file").map(Some)
+        self.coded(blob, "the target's file", costly(blob)?).map(Some)
     }
 
     /// The digest of every layer as stored.

@@ -229,6 +229,19 @@ impl<W: Write, R: Read> GzipEncoder<W, R> {
     }
 }
 
+/// Gives all content to steps that take some of it; returns how much that was.
+pub(super) fn in_steps(
+    plain: &[u8],
+    mut step: impl FnMut(&[u8]) -> io::Result<usize>,
+) -> io::Result<usize> {
+    let mut rest = plain;
+    while !rest.is_empty() {
+        let taken = step(rest)?;
+        rest = &rest[taken..];
+    }
+    Ok(plain.len())
+}
+
 /// Copies so many bytes.
 pub(super) fn copy(from: &mut impl Read, to: &mut impl Write, len: u64) -> io::Result<()> {
     match io::copy(&mut from.take(len), to)? {
@@ -239,12 +252,7 @@ pub(super) fn copy(from: &mut impl Read, to: &mut impl Write, len: u64) -> io::R
 
 impl<W: Write, R: Read> Write for GzipEncoder<W, R> {
     fn write(&mut self, plain: &[u8]) -> io::Result<usize> {
-        let mut rest = plain;
-        while !rest.is_empty() {
-            let taken = self.step(rest)?;
-            rest = &rest[taken..];
-        }
-        Ok(plain.len())
+        in_steps(plain, |rest| self.step(rest))
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -19,6 +19,8 @@ use std::io::{self, Read, Write};
 use dd_inspect::digest::{Digest, Hasher};
 use serde::{Deserialize, Serialize};
 
+use super::members::{copy, in_steps};
+use super::zstd_klauspost::{check_level, feature};
 use super::{Encoder, varint};
 use crate::zstd::{Klauspost, Level, MAX_BLOCK_LEN, Release};
 
@@ -56,7 +58,7 @@ pub struct FramesParams {
 impl FramesParams {
     /// What a reader must have: `klauspost-zstd-1.17.8` and [`ID`].
     pub fn features(&self) -> Vec<String> {
-        vec![format!("klauspost-zstd-{}", self.release.name()), ID.to_owned()]
+        vec![feature(self.release), ID.to_owned()]
     }
 
     /// Memory that compressing takes, in bytes.
@@ -69,12 +71,7 @@ impl FramesParams {
     /// # Errors
     /// Invalid data for tables that speak of too many frames, or a release that is not known at that level.
     pub(super) fn check(&self) -> io::Result<()> {
-        super::zstd_klauspost::KlauspostParams {
-            release: self.release,
-            level: self.level,
-            first_block: 0,
-        }
-        .check()?;
+        check_level(self.release, self.level)?;
         if self.named > MAX_NAMED {
             return Err(invalid(&format!("has tables of {} frames", self.named)));
         }
@@ -289,7 +286,7 @@ impl<W: Write, R: Read> FramesEncoder<W, R> {
             }
             STORED => {
                 let len = varint::get(&mut self.script)?;
-                super::members::copy(&mut self.script, &mut self.out, len)?;
+                copy(&mut self.script, &mut self.out, len)?;
                 (varint::get(&mut self.script)?, true, false)
             }
             TABLE => {
@@ -427,12 +424,7 @@ impl Text {
 
 impl<W: Write, R: Read> Write for FramesEncoder<W, R> {
     fn write(&mut self, plain: &[u8]) -> io::Result<usize> {
-        let mut rest = plain;
-        while !rest.is_empty() {
-            let taken = self.step(rest)?;
-            rest = &rest[taken..];
-        }
-        Ok(plain.len())
+        in_steps(plain, |rest| self.step(rest))
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -23,7 +23,7 @@ pub struct KlauspostParams {
 impl KlauspostParams {
     /// What a reader must have: `klauspost-zstd-1.17.8`.
     pub fn feature(&self) -> String {
-        format!("klauspost-zstd-{}", self.release.name())
+        feature(self.release)
     }
 
     /// Memory that compressing takes, in bytes.
@@ -36,22 +36,32 @@ impl KlauspostParams {
     /// # Errors
     /// Invalid data for a first block that is too long, or a release that is not known at that level.
     pub(super) fn check(&self) -> io::Result<()> {
-        let Self { release, level, first_block } = self;
-        let message = if !level.releases().contains(release) {
-            format!("level {} of release {} is not known", level.name(), release.name())
-        } else if *first_block >= level.block_len() as u64 {
-            format!("no first block has {first_block} bytes")
-        } else {
+        check_level(self.release, self.level)?;
+        if self.first_block < self.level.block_len() as u64 {
             return Ok(());
-        };
+        }
+        let message = format!("no first block has {} bytes", self.first_block);
         Err(io::Error::new(io::ErrorKind::InvalidData, message))
     }
 }
 
+/// The feature that a release's encoder is.
+pub(super) fn feature(release: Release) -> String {
+    format!("klauspost-zstd-{}", release.name())
+}
+
+/// Whether a release is known at a level; invalid data if not.
+pub(super) fn check_level(release: Release, level: Level) -> io::Result<()> {
+    if level.releases().contains(&release) {
+        return Ok(());
+    }
+    let message = format!("level {} of release {} is not known", level.name(), release.name());
+    Err(io::Error::new(io::ErrorKind::InvalidData, message))
+}
+
 /// The features that encoders of this module are.
 pub(super) fn features() -> impl Iterator<Item = String> {
-    let params = |release| KlauspostParams { release, level: Level::Default, first_block: 0 };
-    Release::ALL.into_iter().map(move |release| params(release).feature())
+    Release::ALL.into_iter().map(feature)
 }
 
 impl fmt::Display for KlauspostParams {

@@ -117,7 +117,8 @@ impl Finder {
             return found.push_literals(content, emitted, content.len());
         }
         let mut emitted = *block;
-        let (fewest, margin) = search::limits(*level);
+        let fastest = *level == Level::Fastest;
+        let (fewest, margin) = search::limits(fastest);
         if content.len() - *block >= fewest {
             let search = Search {
                 window_len: level.window_len(),
@@ -130,7 +131,7 @@ impl Finder {
                 end: content.len() - margin,
                 distances: [0; 2],
             };
-            emitted = search.run(*level, alone);
+            emitted = search.run(fastest, alone);
         }
         found.push_literals(content, emitted, content.len());
     }

@@ -3,7 +3,6 @@
 //! The default level has two hash tables, of 8 and of 5 bytes; the fastest has one, of 6 bytes, and looks at two
 //! positions at once. Both have one place for a hash and use the last two distances.
 
-use super::Level;
 use super::block::{MIN_MATCH, Sequence};
 use super::finder::{Found, Place};
 
@@ -38,20 +37,14 @@ pub(super) struct Search<'a> {
 }
 
 /// The shortest block that is searched, and how many last bytes of it no match begins in.
-pub(super) fn limits(level: Level) -> (usize, usize) {
-    match level {
-        Level::Fastest => (10, 8),
-        _ => (16, 10),
-    }
+pub(super) fn limits(fastest: bool) -> (usize, usize) {
+    if fastest { (10, 8) } else { (16, 10) }
 }
 
 impl Search<'_> {
     /// Searches the block; the end of its last match.
-    pub(super) fn run(self, level: Level, alone: bool) -> usize {
-        match level {
-            Level::Fastest => self.run_at::<true>(alone),
-            _ => self.run_at::<false>(alone),
-        }
+    pub(super) fn run(self, fastest: bool, alone: bool) -> usize {
+        if fastest { self.run_at::<true>(alone) } else { self.run_at::<false>(alone) }
     }
 
     fn run_at<const FASTEST: bool>(mut self, alone: bool) -> usize {
