@@ -96,17 +96,18 @@ fn agreeing(base: &[u8], at: usize, target: &[u8], len: usize) -> usize {
     while let (Some((x, a)), Some((y, b))) =
         (left.split_first_chunk::<8>(), right.split_first_chunk::<8>())
     {
-        differing += differing_bytes(u64::from_le_bytes(*x) ^ u64::from_le_bytes(*y));
+        let word = u64::from_le_bytes(*x) ^ u64::from_le_bytes(*y);
+        differing += differing_bytes(word).count_ones();
         (left, right) = (a, b);
     }
     let rest = left.iter().zip(right).filter(|(a, b)| a != b).count();
     len - rest - differing as usize
 }
 
-/// How many bytes are not 0.
-fn differing_bytes(word: u64) -> u32 {
+/// The highest bit of each byte that is not 0.
+fn differing_bytes(word: u64) -> u64 {
     const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
-    ((((word & LOW) + LOW) | word) & !LOW).count_ones()
+    (((word & LOW) + LOW) | word) & !LOW
 }
 
 /// Bytes before an anchor that are taken from the cover before it at most.
@@ -116,18 +117,18 @@ const REACH: usize = 16 << 10;
 fn extend(base: &[u8], target: &[u8], anchors: &[Anchor]) -> Vec<Cover> {
     let mut covers: Vec<Cover> = Vec::with_capacity(anchors.len());
     for (number, anchor) in anchors.iter().enumerate() {
-        let before = covers.last().map_or(0, Cover::target_end);
         let after = anchors.get(number + 1).map_or(target.len(), |next| next.target);
-        let back = extend_back(base, target, anchor, before);
-        let mut start = anchor.target - back;
-        if let Some(previous) = covers.last_mut() {
-            // The previous one was extended forwards up to here at most; it may claim too much.
+        // The cover before was extended forwards up to here at most; it may claim too much.
+        let (before, limit) = covers.last().map_or((0, 0), |previous| {
             let limit = (previous.target + 1).max(anchor.target.saturating_sub(REACH));
-            let reach = extend_back(base, target, anchor, limit);
-            if reach > back {
-                start = split(base, target, previous, anchor, anchor.target - reach);
-                previous.len = start - previous.target;
-            }
+            (previous.target_end(), limit.min(previous.target_end()))
+        });
+        let mut start = anchor.target - extend_back(base, target, anchor, limit);
+        if let Some(previous) = covers.last_mut()
+            && start < before
+        {
+            start = split(base, target, previous, anchor, start);
+            previous.len = start - previous.target;
         }
         let end = anchor.target + anchor.len;
         let forward = extend_forward(base, target, anchor.base + anchor.len, end, after);
@@ -143,53 +144,171 @@ fn extend(base: &[u8], target: &[u8], anchors: &[Anchor]) -> Vec<Cover> {
 
 /// How far the bytes after an anchor agree, the end being where agreements less differences are most.
 fn extend_forward(base: &[u8], target: &[u8], base_at: usize, from: usize, to: usize) -> usize {
-    let pairs = base[base_at.min(base.len())..].iter().zip(&target[from..to]);
-    best_length(pairs.map(|(a, b)| a == b))
+    best_length(words(&base[base_at.min(base.len())..], &target[from..to]))
 }
 
 /// The same before an anchor, not beyond `limit`.
 fn extend_back(base: &[u8], target: &[u8], anchor: &Anchor, limit: usize) -> usize {
-    let limit = limit.min(anchor.target);
-    let pairs = base[..anchor.base].iter().rev().zip(target[limit..anchor.target].iter().rev());
-    best_length(pairs.map(|(a, b)| a == b))
+    let before = &target[limit.min(anchor.target)..anchor.target];
+    let words = base[..anchor.base].rchunks(Word::LEN).zip(before.rchunks(Word::LEN));
+    best_length(words.map(|(a, b)| Word::ending(a, b)))
 }
 
 /// How far beyond its best an extension is followed.
-const PATIENCE: isize = 256;
+const PATIENCE: i32 = 256;
 
-fn best_length(agreements: impl Iterator<Item = bool>) -> usize {
-    let (mut score, mut best, mut length) = (0_isize, 0, 0);
-    for (place, agrees) in agreements.enumerate() {
-        score += if agrees { 1 } else { -1 };
-        if score > best {
-            (best, length) = (score, place + 1);
+fn best_length(words: impl Iterator<Item = Word>) -> usize {
+    let (mut score, mut best, mut length, mut place) = (0, 0, 0, 0);
+    for word in words {
+        let course = word.course();
+        if score + course.most > best {
+            (best, length) = (score + course.most, place + course.at);
         }
-        if score < best - PATIENCE {
+        if score + course.least < best - PATIENCE {
             break;
         }
+        score += course.sum;
+        place += word.len;
     }
     length
 }
 
 /// Where between `from` and an anchor the previous cover ends best.
 fn split(base: &[u8], target: &[u8], previous: &Cover, anchor: &Anchor, from: usize) -> usize {
-    let until = previous.target_end().min(anchor.target);
-    let (mut score, mut best, mut border) = (0_isize, 0, from);
-    for at in from..until {
-        let first = base[previous.base + (at - previous.target)];
-        let second = base[anchor.base - (anchor.target - at)];
-        score += isize::from(first == target[at]) - isize::from(second == target[at]);
-        if score > best {
-            (best, border) = (score, at + 1);
+    let until = previous.target_end().min(anchor.target).max(from);
+    let wanted = &target[from..until];
+    let firsts = words(&base[previous.base + (from - previous.target)..], wanted);
+    let seconds = words(&base[anchor.base - (anchor.target - from)..], wanted);
+    let (mut score, mut best, mut border, mut at) = (0, 0, from, from);
+    for (first, second) in firsts.zip(seconds) {
+        let mut differing = first.agrees ^ second.agrees;
+        while differing != 0 {
+            let place = differing.trailing_zeros();
+            differing &= differing - 1;
+            score += if first.agrees >> place & 1 == 1 { 1 } else { -1 };
+            if score > best {
+                (best, border) = (score, at + place as usize + 1);
+            }
         }
+        at += first.len;
     }
     border
+}
+
+/// Up to eight places of two strings: which of them agree.
+#[derive(Debug, Clone, Copy)]
+struct Word {
+    /// A bit for each place, from the lowest on.
+    agrees: u8,
+    len: usize,
+}
+
+/// The places of two strings, as far as both go.
+fn words(a: &[u8], b: &[u8]) -> impl Iterator<Item = Word> {
+    a.chunks(Word::LEN).zip(b.chunks(Word::LEN)).map(|(a, b)| Word::new(a, b))
+}
+
+impl Word {
+    const LEN: usize = 8;
+
+    /// The first bytes of two strings of up to eight.
+    fn new(a: &[u8], b: &[u8]) -> Self {
+        let len = a.len().min(b.len());
+        let agrees = match (a.first_chunk(), b.first_chunk()) {
+            (Some(a), Some(b)) => agreeing_bits(*a, *b),
+            _ => (0..len).fold(0, |bits, place| bits | u8::from(a[place] == b[place]) << place),
+        };
+        Self { agrees, len }
+    }
+
+    /// The last ones, the very last first.
+    fn ending(a: &[u8], b: &[u8]) -> Self {
+        let len = a.len().min(b.len());
+        let word = Self::new(&a[a.len() - len..], &b[b.len() - len..]);
+        Self { agrees: word.agrees.reverse_bits() >> (Self::LEN - len), len }
+    }
+
+    fn course(self) -> Course {
+        match COURSES.get(usize::from(self.agrees)) {
+            Some(course) if self.len == Self::LEN => *course,
+            _ => Course::new(self.agrees, self.len),
+        }
+    }
+}
+
+/// How agreements less differences go along a word.
+#[derive(Debug, Clone, Copy)]
+struct Course {
+    /// All of them.
+    sum: i32,
+    /// The most that they come to behind a place of it, and the first such place's end.
+    most: i32,
+    at: usize,
+    /// The least.
+    least: i32,
+}
+
+/// The courses of whole words.
+static COURSES: [Course; 256] = {
+    let mut courses = [Course::new(0, Word::LEN); 256];
+    let mut agrees = 0;
+    while agrees < courses.len() {
+        courses[agrees] = Course::new(agrees as u8, Word::LEN);
+        agrees += 1;
+    }
+    courses
+};
+
+impl Course {
+    const fn new(agrees: u8, len: usize) -> Self {
+        let mut course = Self { sum: 0, most: i32::MIN, at: 0, least: i32::MAX };
+        let mut place = 0;
+        while place < len {
+            course.sum += if agrees >> place & 1 == 1 { 1 } else { -1 };
+            place += 1;
+            if course.sum > course.most {
+                (course.most, course.at) = (course.sum, place);
+            }
+            if course.sum < course.least {
+                course.least = course.sum;
+            }
+        }
+        course
+    }
+}
+
+/// A bit for each byte that both words have.
+fn agreeing_bits(a: [u8; 8], b: [u8; 8]) -> u8 {
+    /// Multiplied by this, the lowest bit of the nth byte comes to stand in the nth bit of the highest.
+    const GATHER: u64 = 0x0102_0408_1020_4080;
+    let differing = differing_bytes(u64::from_le_bytes(a) ^ u64::from_le_bytes(b)) >> 7;
+    !((differing.wrapping_mul(GATHER) >> 56) as u8)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    /// Bytes of which half agree with others of the same kind.
+    fn noisy(len: usize) -> impl Strategy<Value = Vec<u8>> {
+        prop::collection::vec(prop_oneof![2 => Just(7u8), 1 => any::<u8>(), 1 => Just(9)], len)
+    }
+
+    /// The same as [`best_length`], byte after byte.
+    fn slowly(agreements: impl Iterator<Item = bool>) -> usize {
+        let (mut score, mut best, mut length) = (0, 0, 0);
+        for (place, agrees) in agreements.enumerate() {
+            score += if agrees { 1 } else { -1 };
+            if score > best {
+                (best, length) = (score, place + 1);
+            }
+            if score < best - PATIENCE {
+                break;
+            }
+        }
+        length
+    }
 
     proptest! {
         #[test]
@@ -202,6 +321,39 @@ mod tests {
             let at = at.min(base.len());
             let slow = base[at..].iter().zip(&target).take(len).filter(|(a, b)| a == b).count();
             prop_assert_eq!(agreeing(&base, at, &target, len), slow);
+        }
+
+        #[test]
+        fn words_end_where_bytes_do(
+            (base, target) in (0usize..1200).prop_flat_map(|len| (noisy(len), noisy(len))),
+            at in 0usize..100,
+        ) {
+            let at = at.min(base.len());
+            let forward = extend_forward(&base, &target, at, 0, target.len());
+            let agrees = base[at..].iter().zip(&target).map(|(a, b)| a == b);
+            prop_assert_eq!(forward, slowly(agrees));
+            let anchor = Anchor { target: target.len(), base: base.len() - at, len: 0 };
+            let back = extend_back(&base, &target, &anchor, at);
+            let agrees = base[..anchor.base].iter().rev().zip(target[at..].iter().rev());
+            prop_assert_eq!(back, slowly(agrees.map(|(a, b)| a == b)));
+        }
+
+        #[test]
+        fn borders_are_where_most_bytes_agree(
+            (base, target) in (2usize..300).prop_flat_map(|len| (noisy(len), noisy(len))),
+            from in 1usize..300,
+            ahead in 0usize..9,
+        ) {
+            let previous = Cover { target: 0, base: 0, len: target.len() };
+            let anchor = Anchor { target: target.len(), base: base.len() - ahead.min(base.len()), len: 0 };
+            let from = from.clamp(anchor.target - anchor.base, target.len());
+            let score = |at: usize| {
+                let firsts = (from..at).filter(|&at| base[at] == target[at]).count();
+                let seconds = (from..at).filter(|&at| base[at + anchor.base - anchor.target] == target[at]);
+                firsts as isize - seconds.count() as isize
+            };
+            let best = (from..=target.len()).rev().max_by_key(|&at| score(at));
+            prop_assert_eq!(Some(split(&base, &target, &previous, &anchor, from)), best);
         }
     }
 }
