@@ -13,6 +13,7 @@ pub mod delivery;
 pub mod elsewhere;
 pub mod expect;
 pub mod figures;
+pub mod memory;
 pub mod output;
 pub mod package;
 pub mod rebuild;

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::super::coder::{Sort, SparseBuilder};
 use super::super::hooks::Source;
 use super::super::streams::Range;
-use super::choice::Choice;
+use super::choice::{Choice, Tried};
 use super::dictionaries::Dictionary;
 
 /// A chain without dictionary ends at this length, one with a dictionary at the second, where the
@@ -97,11 +97,16 @@ pub(super) struct Chain {
     pub(super) dictionary: Dictionary,
     pub(super) pieces: Vec<Piece>,
     len: usize,
+    /// How it is coded; known when it is closed.
+    pub(super) tried: Tried,
 }
 
 /// All chains that are not written yet.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Chains {
+    choice: Choice,
+    /// What readers may still take for literals by mixing, in literals.
+    budget: u64,
     next: u64,
     /// Open chains by kind.
     open: BTreeMap<u64, (u64, Chain)>,
@@ -111,6 +116,23 @@ pub(super) struct Chains {
 }
 
 impl Chains {
+    pub(super) fn new(choice: Choice) -> Self {
+        Self {
+            choice,
+            budget: choice.budget(),
+            next: 0,
+            open: BTreeMap::new(),
+            closed: Vec::new(),
+            closed_len: 0,
+            coded: BTreeMap::new(),
+        }
+    }
+
+    /// What is left of what readers may take for literals by mixing.
+    pub(super) fn budget(&self) -> u64 {
+        self.budget
+    }
+
     /// Adds a piece to the chain of its kind.
     pub(super) fn append(
         &mut self,
@@ -143,7 +165,11 @@ impl Chains {
 
     /// Ends the chain of a kind.
     pub(super) fn close(&mut self, kind: u64) {
-        if let Some((number, chain)) = self.open.remove(&kind) {
+        if let Some((number, mut chain)) = self.open.remove(&kind) {
+            let raw_len = chain.pieces.iter().map(Piece::raw_len).sum();
+            let dictionary_len = chain.dictionary.ranges.iter().map(|range| range.len).sum();
+            chain.tried = self.choice.tried(kind, raw_len, dictionary_len, self.budget);
+            self.budget -= chain.tried.literals.unwrap_or_default();
             self.closed_len += chain.len + chain.dictionary.held();
             self.closed.push((number, chain));
         }
@@ -158,7 +184,6 @@ impl Chains {
     pub(super) fn code(
         &mut self,
         end: bool,
-        choice: Choice,
         read: &(impl Fn(&[Range]) -> Result<Vec<u8>, Failure> + Sync),
     ) -> Result<(), Failure> {
         if end {
@@ -169,7 +194,7 @@ impl Chains {
             return Ok(());
         }
         self.closed_len = 0;
-        let closed = std::mem::take(&mut self.closed);
+        let (closed, choice) = (std::mem::take(&mut self.closed), self.choice);
         let coded: Result<Vec<_>, Failure> = closed
             .into_par_iter()
             .map(|(number, chain)| Ok((number, chain.code(choice, read)?)))
@@ -207,5 +232,31 @@ impl Coded {
     /// Coded bytes.
     pub(super) fn len(&self) -> usize {
         self.pieces.iter().map(|piece| piece.bytes.len()).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::ids::stream;
+    use super::super::choice::Coders;
+    use super::*;
+
+    /// Of six chains of 700 KiB of text each, which literals are mixed.
+    fn mixed(coders: Coders) -> Vec<bool> {
+        let choice = Choice { level: 9, coders, mixing: true, lzma: true, window_log: 23 };
+        let mut chains = Chains::new(choice);
+        for _ in 0..6 {
+            let piece = Piece::Bytes { bytes: vec![b'a'; 700 << 10], marks: Vec::new() };
+            chains.append(stream::TEXT, None, piece);
+            chains.close(stream::TEXT);
+        }
+        chains.closed.iter().map(|(_, chain)| chain.tried.literals.is_some()).collect()
+    }
+
+    #[test]
+    fn literals_are_mixed_as_long_as_the_budget_lasts() {
+        assert_eq!(mixed(Coders::Usual), [true, true, true, true, false, false]);
+        assert_eq!(mixed(Coders::Most), [true; 6]);
+        assert_eq!(mixed(Coders::Quick), [false; 6]);
     }
 }

@@ -37,13 +37,12 @@ impl Chain {
         let (pieces, marks): (Vec<_>, Vec<_>) = self.pieces.into_iter().map(bytes).unzip();
         let refs: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
         let raw_len: u64 = raw_lens.iter().sum();
-        let dictionary_len = self.dictionary.ranges.iter().map(|range| range.len).sum();
-        let tried = choice.tried(self.kind, raw_len, dictionary_len);
+        let tried = self.tried;
         let mut all = Vec::new();
         if tried.bytes {
             all.push(Coded::new(coder::BYTES, &raw_lens, encode_bytes(&refs)));
         }
-        if tried.literals {
+        if tried.literals.is_some() {
             let sort = sort_of(self.kind);
             let dictionary = self.dictionary.clone();
             all.push(mix_literals(&refs, &marks, &raw_lens, sort, dictionary, read)?);

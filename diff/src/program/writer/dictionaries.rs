@@ -92,7 +92,7 @@ impl<S: Sources + Sync> PayloadWriter<S> {
 
     /// The most bytes of a dictionary that helps to code so many literals of code.
     pub fn code_dictionary(&self, literals: u64) -> u64 {
-        self.options.choice.code_dictionary(literals)
+        self.options.choice.code_dictionary(literals, self.chains.budget())
     }
 
     /// From here on these ranges of a base's file, at most 8 MiB together, help to code literals of its new

@@ -48,7 +48,7 @@ impl<S: Sources + Sync> PayloadWriter<S> {
     /// Codes what waits and writes the units that are complete.
     pub(super) fn drain(&mut self, end: bool) -> Result<(), Failure> {
         let read = |ranges: &[Range]| self.bases.dictionary(ranges);
-        self.chains.code(end, self.options.choice, &read)?;
+        self.chains.code(end, &read)?;
         while let Some(unit) = self.closed.front() {
             let slices = unit.slices.iter().flat_map(|slice| &slice.parts);
             if !unit.control.iter().chain(slices).all(|part| self.chains.is_coded(part)) {

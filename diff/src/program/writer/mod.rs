@@ -139,10 +139,10 @@ impl<S: Sources + Sync> PayloadWriter<S> {
         Self {
             mixing: Mixing::default(),
             spool: Spool::new(&options.spool_dir),
+            chains: Chains::new(options.choice),
             options,
             bases: Bases::new(bases, bytes),
             dictionaries: BTreeMap::new(),
-            chains: Chains::default(),
             unit: OpenUnit::new(None, None),
             closed: VecDeque::new(),
             units_begun: 0,
