@@ -44,7 +44,7 @@ const RAW_MIXED: u64 = 256 << 10;
 const CODE_DICTIONARY: u64 = 2 << 20;
 /// Raw bytes up to which they are mixed where time does not matter.
 const MOST_MIXED: u64 = 4 << 20;
-/// Literals of a layer that are mixed, where time matters: what a reader takes longer for than to write a large image.
+/// Literals of a layer that are mixed, where time matters: a reader takes some 4 s for them.
 const LAYER_MIXED: u64 = 3 << 20;
 /// Bytes of a dictionary that are learned in the time of one literal.
 const LEARNED: u64 = 16;
