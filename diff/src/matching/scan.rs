@@ -164,6 +164,7 @@ fn best_length(words: impl Iterator<Item = Word>) -> usize {
         if score + course.most > best {
             (best, length) = (score + course.most, place + course.at);
         }
+        // So far below the best, nothing in the rest of the word reaches it: where in it the end lies makes no difference.
         if score + course.least < best - PATIENCE {
             break;
         }
@@ -228,6 +229,7 @@ impl Word {
         Self { agrees: word.agrees.reverse_bits() >> (Self::LEN - len), len }
     }
 
+    /// How its places go, in their order.
     fn course(self) -> Course {
         match COURSES.get(usize::from(self.agrees)) {
             Some(course) if self.len == Self::LEN => *course,
